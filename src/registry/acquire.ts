@@ -1,0 +1,264 @@
+/**
+ * Getting a name: look, decide (core/lock-rules.ts), write conditionally, look at the outcome; wait where asked.
+ */
+import type { ComponentType, Holder, JsonObject } from "../core/entry.js";
+import { type HeldBy, isNameholdError, NameholdError, RegistryError, RegistryLockError } from "../core/errors.js";
+import { type ClaimDecision, decideClaim, heldBy, heldError } from "../core/lock-rules.js";
+import { quoteName } from "../core/name.js";
+import type { EntryRecord, Snapshot } from "../core/record.js";
+import { type Clock, later, type MonotonicMs, type WallMs } from "../core/timing.js";
+import { newUlid } from "../platform/process-identity.js";
+import type { ChangePart, Store } from "../stores/store.js";
+import type { Observer } from "./observer.js";
+import { Wakeup } from "./wakeup.js";
+
+/** Whom a waiter waits for. */
+export interface WaitInfo {
+  readonly name: string;
+  /** Null when the name is free and about to go to an earlier waiter. */
+  readonly heldBy: HeldBy | null;
+  readonly since: WallMs | null;
+  readonly until: WallMs | null;
+  /** How many waiters came before this one. */
+  readonly ahead: number;
+}
+
+export interface AcquireRequest {
+  readonly name: string;
+  readonly type: ComponentType;
+  readonly metadata?: JsonObject;
+  readonly allowTypeMismatch?: boolean;
+  /** How long to wait for a held name, in milliseconds; 0 does not wait. */
+  readonly waitMs: number;
+  readonly signal?: AbortSignal;
+  readonly onWait?: (info: WaitInfo) => void;
+}
+
+export interface Acquired {
+  readonly record: EntryRecord;
+  readonly token: number;
+  readonly isNew: boolean;
+  /** When the write that granted the name was sent: the holder's deadline is counted from here. */
+  readonly sentAt: MonotonicMs;
+}
+
+export interface AcquireContext {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly holder: Holder;
+  readonly observer: Observer;
+  /** Whether a token belongs to a claim that this process has been given before. */
+  readonly isKnownToken: (token: number) => boolean;
+}
+
+/** How long a waiter trusts that the store wakes it; then it looks by itself. */
+const LOOK_AGAIN_MS = 5_000;
+
+/**
+ * @throws RegistryLockError `held`, or `wait-timeout` when waiting did not help
+ * @throws RegistryError `type-mismatch`, and the store's faults
+ * @throws NameholdError `aborted`
+ */
+export async function acquire(context: AcquireContext, request: AcquireRequest): Promise<Acquired> {
+  const attempt = new Attempt(context, request);
+  try {
+    return await attempt.run();
+  } finally {
+    await attempt.leave();
+  }
+}
+
+class Attempt {
+  readonly #context: AcquireContext;
+  readonly #request: AcquireRequest;
+  readonly #giveUpAt: MonotonicMs;
+  readonly #ticket = newUlid();
+  #queued = false;
+  #wakeup: Wakeup | undefined;
+  #told = "";
+
+  constructor(context: AcquireContext, request: AcquireRequest) {
+    this.#context = context;
+    this.#request = request;
+    this.#giveUpAt = later(context.clock.monotonicMs(), request.waitMs);
+  }
+
+  async run(): Promise<Acquired> {
+    const { store, clock, observer } = this.#context;
+    const { name } = this.#request;
+    let snapshot = await store.read(name);
+    for (;;) {
+      this.#throwIfAborted();
+      this.#checkType(snapshot);
+      const decision = decideClaim(snapshot, this.#queued ? this.#ticket : undefined, observer.watchedMs(snapshot));
+      try {
+        const answer = await this.#act(snapshot, decision);
+        if ("token" in answer) return answer;
+        snapshot = answer;
+      } catch (error) {
+        // A busy store has already used up its own time; who has more waits on.
+        if (!isNameholdError(error, "busy") || clock.monotonicMs() >= this.#giveUpAt) throw error;
+        snapshot = await store.read(name);
+      }
+    }
+  }
+
+  #act(snapshot: Snapshot, decision: ClaimDecision): Promise<Acquired | Snapshot> {
+    switch (decision.kind) {
+      case "create":
+      case "take":
+        return this.#take(decision);
+      case "pass-over":
+        return this.#write({ kind: "dequeue", name: snapshot.name, ticket: decision.ticket });
+      case "held":
+      case "not-your-turn":
+        return this.#wait(snapshot, decision);
+      default:
+        return decision satisfies never;
+    }
+  }
+
+  /** Gives the place in the queue back if it was not used, and stops listening. */
+  async leave(): Promise<void> {
+    this.#wakeup?.[Symbol.dispose]();
+    if (!this.#queued) return;
+    try {
+      await this.#write({ kind: "dequeue", name: this.#request.name, ticket: this.#ticket });
+    } catch {
+      // Only its own turn is at stake, which the next in line passes over after TURN_MS. The caller's error matters more.
+    }
+  }
+
+  async #take(decision: ClaimDecision & { kind: "create" | "take" }): Promise<Acquired | Snapshot> {
+    const { store, clock, holder } = this.#context;
+    const { name, type, metadata } = this.#request;
+    const record = decision.kind === "take" ? decision.record : null;
+    const parts: ChangePart[] = [
+      {
+        kind: "put",
+        name,
+        expect: record === null ? "absent" : record.version,
+        ...(record?.holder == null ? {} : { expectHolder: record.holder.version }),
+        write: {
+          ...(record === null ? { id: newUlid(), componentType: type } : {}),
+          ...(metadata === undefined ? {} : { metadata }),
+          lock: { kind: "grant" },
+        },
+      },
+    ];
+    if (this.#queued) parts.push({ kind: "dequeue", name, ticket: this.#ticket });
+    const sentAt = clock.monotonicMs();
+    const result = await store.commit({ holder, parts });
+    const snapshot = result.kind === "unknown" ? await store.read(name) : snapshotOf(result.snapshots, name);
+    const mine = this.#grantIn(snapshot, result.kind);
+    if (mine === undefined) return snapshot;
+    this.#queued = false;
+    return { ...mine, isNew: record === null, sentAt };
+  }
+
+  /** The grant, when the snapshot shows that the name is ours by the commit just made. */
+  #grantIn(snapshot: Snapshot, outcome: "done" | "conflict" | "unknown"): { record: EntryRecord; token: number } | undefined {
+    const record = snapshot.record;
+    if (outcome === "conflict" || record === null || record.token === null) return undefined;
+    if (record.entry.lock?.holderInstance !== this.#context.holder.instance) return undefined;
+    // After an unknown outcome, a lock of ours may also be that of another claim of this process.
+    if (outcome === "unknown" && this.#context.isKnownToken(record.token)) return undefined;
+    return { record, token: record.token };
+  }
+
+  async #wait(snapshot: Snapshot, decision: ClaimDecision & { kind: "held" | "not-your-turn" }): Promise<Snapshot> {
+    const { store, clock } = this.#context;
+    const { name, signal } = this.#request;
+    const leftMs = this.#giveUpAt - clock.monotonicMs();
+    if (decision.kind === "not-your-turn" && decision.offer) {
+      return this.#write({ kind: "offer", name, ticket: decision.ticket });
+    }
+    if (leftMs <= 0) throw this.#refusal(snapshot, decision);
+    if (this.#wakeup === undefined) {
+      this.#wakeup = new Wakeup(store, clock, name);
+      return store.read(name);
+    }
+    if (!this.#queued || !isQueued(snapshot, this.#ticket)) {
+      const queued = await this.#write({ kind: "enqueue", name, ticket: this.#ticket });
+      this.#queued = isQueued(queued, this.#ticket);
+      return queued;
+    }
+    this.#tell(snapshot, decision);
+    // One millisecond later than the rules say, so that rounding never makes a look too early.
+    await this.#wakeup.sleep(Math.max(1, Math.min(leftMs, decision.lapsesInMs + 1, LOOK_AGAIN_MS)), signal);
+    return store.read(name);
+  }
+
+  #tell(snapshot: Snapshot, decision: ClaimDecision & { kind: "held" | "not-your-turn" }): void {
+    const waiters = snapshot.record?.waiters ?? [];
+    const lock = decision.kind === "held" ? decision.lock : null;
+    const info: WaitInfo = {
+      name: this.#request.name,
+      heldBy: lock === null ? null : heldBy(lock),
+      since: lock?.acquiredAt ?? null,
+      until: lock?.expiresAt ?? null,
+      ahead: Math.max(0, waiters.findIndex((waiter) => waiter.ticket === this.#ticket)),
+    };
+    const story = `${info.heldBy?.instance} ${info.ahead}`;
+    if (story === this.#told) return;
+    this.#told = story;
+    this.#request.onWait?.(info);
+  }
+
+  #refusal(snapshot: Snapshot, decision: ClaimDecision & { kind: "held" | "not-your-turn" }): RegistryLockError {
+    const { name, waitMs } = this.#request;
+    if (decision.kind === "not-your-turn") {
+      const first = snapshot.record?.waiters[0]?.instance ?? "another process";
+      return new RegistryLockError(
+        "held",
+        `${quoteName(name)} is free, but goes to a waiter that came first (instance ${first}). Wait for it, or try again.`,
+        { name },
+      );
+    }
+    const held = heldError(name, decision.lock, decision.decided);
+    if (waitMs === 0) return held;
+    return new RegistryLockError("wait-timeout", `Waited ${waitMs} ms in vain. ${held.message}`, held.details);
+  }
+
+  /** A write about the queue: its outcome is in the snapshot, and a conflict is only news. */
+  async #write(part: ChangePart & { kind: "enqueue" | "dequeue" | "offer" }): Promise<Snapshot> {
+    const result = await this.#context.store.commit({ holder: this.#context.holder, parts: [part] });
+    return result.kind === "unknown" ? this.#context.store.read(part.name) : snapshotOf(result.snapshots, part.name);
+  }
+
+  #checkType(snapshot: Snapshot): void {
+    const { name, type, allowTypeMismatch } = this.#request;
+    const actual = snapshot.record?.entry.componentType ?? type;
+    if (allowTypeMismatch !== true) checkComponentType(name, type, actual);
+  }
+
+  #throwIfAborted(): void {
+    if (this.#request.signal?.aborted !== true) return;
+    throw new NameholdError("aborted", `Waiting for ${quoteName(this.#request.name)} was cancelled.`, {
+      name: this.#request.name,
+      cause: this.#request.signal.reason,
+    });
+  }
+}
+
+/** @throws RegistryError `type-mismatch` */
+export function checkComponentType(name: string, asked: ComponentType, actual: ComponentType): void {
+  if (asked === actual) return;
+  throw new RegistryError(
+    "type-mismatch",
+    `${quoteName(name)} is registered as a ${actual}, not as a ${asked}. Use the right name or type, or allow the mismatch explicitly.`,
+    { name },
+  );
+}
+
+export function snapshotOf(snapshots: ReadonlyMap<string, Snapshot>, name: string): Snapshot {
+  const snapshot = snapshots.get(name);
+  if (snapshot === undefined) {
+    throw new NameholdError("storage-failed", `The store answered a commit about ${quoteName(name)} without it.`, { name });
+  }
+  return snapshot;
+}
+
+function isQueued(snapshot: Snapshot, ticket: string): boolean {
+  return snapshot.record?.waiters.some((waiter) => waiter.ticket === ticket) ?? false;
+}

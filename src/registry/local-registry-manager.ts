@@ -1,0 +1,145 @@
+import type { ComponentType, JsonObject, RegistryEntry } from "../core/entry.js";
+import { lossError } from "./claim.js";
+import { LockManager } from "./lock-manager.js";
+import { openFileRegistry } from "./open-registry.js";
+import type { Registry } from "./registry.js";
+import type { CleanOptions, ImportOptions, ImportReport } from "./transfer.js";
+
+export interface LocalRegistryManagerOptions {
+  /** Default: the lab's `.madsci/registry.json`, found as MADSci finds it. */
+  readonly registryPath?: string;
+  /** Default: a new one. */
+  readonly lockManager?: LockManager;
+  /** How long one operation may wait for the registry file, in milliseconds. Default 5 000. */
+  readonly fileLockTimeoutMs?: number;
+}
+
+export interface ManagerResolveOptions {
+  readonly metadata?: JsonObject;
+  /** Default true. */
+  readonly acquireLock?: boolean;
+  /** How long to wait for a held name, in milliseconds. Default: do not wait. A waiter is woken; it does not poll. */
+  readonly retryTimeoutMs?: number;
+  /** Accept a name that is registered as another type, as the reference does. Default false. */
+  readonly allowTypeMismatch?: boolean;
+}
+
+export interface Resolution {
+  readonly id: string;
+  readonly isNew: boolean;
+}
+
+/**
+ * The reference's `LocalRegistryManager` by its method names, on the same machinery as `openRegistry` (`registry`).
+ * Where the reference answers 'none' or `{}` for 'could not look', this one throws.
+ */
+export class LocalRegistryManager implements AsyncDisposable {
+  readonly registry: Registry;
+  readonly lockManager: LockManager;
+
+  constructor(options: LocalRegistryManagerOptions = {}) {
+    this.lockManager = options.lockManager ?? new LockManager();
+    this.registry = openFileRegistry(options.registryPath, this.lockManager, options.fileLockTimeoutMs);
+  }
+
+  get registryPath(): string {
+    return this.registry.location;
+  }
+
+  /**
+   * The name's ID; a name that does not exist is made. With `acquireLock`, the name is ours from now on, kept by a
+   * heartbeat until `release`; to resolve it again is fine.
+   *
+   * @throws RegistryLockError `held` or `wait-timeout`
+   * @throws RegistryError `type-mismatch`
+   */
+  async resolve(name: string, componentType: ComponentType, options: ManagerResolveOptions = {}): Promise<string> {
+    return (await this.resolveDetailed(name, componentType, options)).id;
+  }
+
+  /** As `resolve`, and whether the name was made by it. */
+  async resolveDetailed(name: string, componentType: ComponentType, options: ManagerResolveOptions = {}): Promise<Resolution> {
+    const { metadata, acquireLock = true, retryTimeoutMs = 0, allowTypeMismatch = false } = options;
+    const request = { type: componentType, allowTypeMismatch, ...(metadata === undefined ? {} : { metadata }) };
+    if (!acquireLock) {
+      const known = await this.registry.lookup(name);
+      return { id: await this.registry.resolve(name, request), isNew: known === null };
+    }
+    if (this.registry.claimed(name)?.held === true) {
+      return { id: await this.registry.resolve(name, request), isNew: false };
+    }
+    const { id, isNew } = await this.registry.claim(name, { ...request, waitMs: retryTimeoutMs });
+    return { id, isNew };
+  }
+
+  /** The name's ID, or null when there is no such name. */
+  lookup(name: string): Promise<string | null> {
+    return this.registry.lookup(name);
+  }
+
+  async getEntry(name: string): Promise<RegistryEntry | null> {
+    return (await this.registry.entry(name))?.entry ?? null;
+  }
+
+  /**
+   * Refreshes the lock on the name now, beside its heartbeat.
+   *
+   * @throws RegistryLockError `lost` when it is not ours
+   */
+  async refreshLock(name: string): Promise<void> {
+    const loss = (await this.registry.refreshLocks([name])).get(name);
+    if (loss !== undefined) throw lossError(name, loss);
+  }
+
+  /** Stops the heartbeat and gives the lock up. A lock of another is left alone. */
+  async release(name: string): Promise<void> {
+    this.lockManager.stopHeartbeat(name);
+    await this.registry.claimed(name)?.release();
+  }
+
+  /** Gives up all locks of this process. */
+  async releaseAll(): Promise<void> {
+    this.lockManager.stopAllHeartbeats();
+    await this.registry.releaseAll();
+  }
+
+  /** @throws RegistryError `not-found`, `already-exists` @throws RegistryLockError `held` without `force` */
+  rename(oldName: string, newName: string, options: { readonly force?: boolean } = {}): Promise<string> {
+    return this.registry.rename(oldName, newName, options);
+  }
+
+  /** Entries by name. Without `includeStale`, those with an expired lock are left out, as in the reference. */
+  async listEntries(
+    options: { readonly componentType?: ComponentType; readonly includeStale?: boolean } = {},
+  ): Promise<readonly (readonly [name: string, entry: RegistryEntry])[]> {
+    const { componentType, includeStale = false } = options;
+    const entries: (readonly [string, RegistryEntry])[] = [];
+    for await (const { name, entry, state } of this.registry.list(componentType === undefined ? {} : { componentType })) {
+      if (!includeStale && entry.lock !== null && state.kind === "free") continue;
+      entries.push([name, entry]);
+    }
+    return entries;
+  }
+
+  /** @returns the names removed, or that would be with `dryRun` */
+  cleanStale(options: CleanOptions = {}): Promise<readonly string[]> {
+    return this.registry.clean(options);
+  }
+
+  /** The registry as JSON text without locks: text, because JavaScript objects cannot carry `1.0` or big integers. */
+  export(): Promise<string> {
+    return this.registry.exportText();
+  }
+
+  importEntries(data: string | JsonObject, options: ImportOptions = {}): Promise<ImportReport> {
+    return this.registry.importEntries(data, options);
+  }
+
+  close(): Promise<void> {
+    return this.registry.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

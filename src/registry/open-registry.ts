@@ -1,0 +1,56 @@
+/** The one place that knows the concrete stores. */
+import { homedir } from "node:os";
+import { NameholdError } from "../core/errors.js";
+import { discoverRegistryPath, expandHome } from "../platform/registry-path.js";
+import { JsonFileStore } from "../stores/json-file/json-file-store.js";
+import { LockManager } from "./lock-manager.js";
+import { Registry } from "./registry.js";
+
+export interface OpenRegistryOptions {
+  /** See LockManagerOptions. */
+  readonly instanceId?: string;
+  readonly lockTtlMs?: number;
+  readonly heartbeatIntervalMs?: number;
+  /** How long one operation may wait for the registry file, in milliseconds. Default 5 000, as the reference. */
+  readonly fileLockTimeoutMs?: number;
+}
+
+/**
+ * Opens a registry; the location picks the store.
+ *
+ * @param location a path or `file:` URL of a registry file. When not given, the lab's own `.madsci/registry.json`,
+ *   found as MADSci finds it: MADSCI_REGISTRY_PATH, else upwards from MADSCI_SETTINGS_DIR or the working directory
+ * @throws NameholdError `unsupported` for a store that this version does not have, `invalid-input`
+ */
+export async function openRegistry(location?: string, options: OpenRegistryOptions = {}): Promise<Registry> {
+  const { fileLockTimeoutMs, ...managerOptions } = options;
+  return openFileRegistry(location, new LockManager(managerOptions), fileLockTimeoutMs);
+}
+
+export function openFileRegistry(location: string | undefined, lockManager: LockManager, fileLockTimeoutMs = 5_000): Registry {
+  const path = location === undefined ? defaultPath() : pathOf(location);
+  const store = new JsonFileStore(path, { clock: lockManager.clock, fileLockTimeoutMs });
+  return new Registry(store.path, store, lockManager);
+}
+
+function defaultPath(): string {
+  return discoverRegistryPath({ env: process.env, cwd: process.cwd(), home: homedir() });
+}
+
+function pathOf(location: string): string {
+  if (location.startsWith("file:")) return filePath(location);
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1];
+  if (scheme === undefined) return expandHome(location, homedir());
+  throw new NameholdError(
+    "unsupported",
+    `This version has no store for ${scheme}: locations. Give the path of a registry file, or a file: URL.`,
+  );
+}
+
+function filePath(url: string): string {
+  try {
+    return url.startsWith("file://") ? decodeURIComponent(new URL(url).pathname) : expandHome(url.slice("file:".length), homedir());
+  } catch (cause) {
+    throw new NameholdError("invalid-input", `${JSON.stringify(url)} is no valid file: URL.`, { cause });
+  }
+}

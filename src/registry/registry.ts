@@ -1,0 +1,367 @@
+import { COMPONENT_TYPES, type ComponentType, type JsonObject, type RegistryEntry } from "../core/entry.js";
+import { NameholdError, RegistryError } from "../core/errors.js";
+import { heldError, judgeLock, type LockState } from "../core/lock-rules.js";
+import { checkName, quoteName } from "../core/name.js";
+import type { EntryRecord, Loss, Revocation, Snapshot, Waiter } from "../core/record.js";
+import { later } from "../core/timing.js";
+import { newUlid } from "../platform/process-identity.js";
+import type { ChangePart, Recovery, Store } from "../stores/store.js";
+import { acquire, checkComponentType, snapshotOf, type WaitInfo } from "./acquire.js";
+import { Claim } from "./claim.js";
+import { atExit } from "./exit-hook.js";
+import type { HeartbeatTarget } from "./heartbeat.js";
+import type { LockManager } from "./lock-manager.js";
+import { Observer } from "./observer.js";
+import { clean, type CleanOptions, exportText, importEntries, type ImportOptions, type ImportReport } from "./transfer.js";
+
+export interface ResolveOptions {
+  /** What the component is; a new name is registered as this, an existing one must be this. */
+  readonly type: ComponentType;
+  /** Merged into the entry's metadata, key by key. */
+  readonly metadata?: JsonObject;
+  /** Accept a name that is registered as another type. Default false. */
+  readonly allowTypeMismatch?: boolean;
+}
+
+export interface ClaimOptions extends ResolveOptions {
+  /** How long to wait for a held name, in milliseconds. Default 0: do not wait. Infinity needs a `signal`. */
+  readonly waitMs?: number;
+  /** Cancels waiting, never a claim that was given. */
+  readonly signal?: AbortSignal;
+  /** Called when waiting begins, and when the holder or the number of earlier waiters changes. */
+  readonly onWait?: (info: WaitInfo) => void;
+}
+
+/** An entry with all that is known about its lock at this moment. */
+export interface NamedEntry {
+  readonly name: string;
+  readonly entry: RegistryEntry;
+  readonly state: LockState;
+  readonly token: number | null;
+  readonly revocation: Revocation | null;
+  readonly waiters: readonly Waiter[];
+}
+
+/**
+ * Names, their permanent IDs, and the locks on them, over any store.
+ *
+ * Everything here may fail with the store's faults: RegistryError `busy`, `unreachable`, `damaged`, `read-only`,
+ * `storage-failed`, `outcome-unknown`.
+ */
+export class Registry implements AsyncDisposable, HeartbeatTarget {
+  /** Where the entries live, for people. */
+  readonly location: string;
+  readonly store: Store;
+  readonly lockManager: LockManager;
+  readonly #observer: Observer;
+  /** What this process holds, and claims that were revoked and are not given up yet. */
+  readonly #claims = new Map<string, Claim>();
+  readonly #cancelExitHook: () => void;
+  #closing: Promise<void> | undefined;
+
+  /** Registries are made by `openRegistry`. */
+  constructor(location: string, store: Store, lockManager: LockManager) {
+    this.location = location;
+    this.store = store;
+    this.lockManager = lockManager;
+    this.#observer = new Observer(lockManager.clock);
+    this.#cancelExitHook = atExit(() => {
+      if (this.#claims.size > 0) store.releaseNow?.(lockManager.holder);
+    });
+  }
+
+  /**
+   * Takes the name: at most one live process holds it, until it is released, lost, or the process ends.
+   *
+   * @throws RegistryLockError `held` (by whom, since when, until when), `wait-timeout`
+   * @throws RegistryError `type-mismatch`
+   * @throws NameholdError `aborted`, `invalid-input`
+   * @see docs/SPEC.md#G1, #G2, #G3
+   */
+  async claim(name: string, options: ClaimOptions): Promise<Claim> {
+    this.#checkOpen();
+    checkName(name);
+    checkType(options.type);
+    const waitMs = checkWait(options);
+    const { clock, holder, timing, heartbeat } = this.lockManager;
+    const acquired = await acquire(
+      {
+        store: this.store,
+        clock,
+        holder,
+        observer: this.#observer,
+        isKnownToken: (token) => this.#claims.get(name)?.token === token,
+      },
+      { ...options, name, waitMs },
+    );
+    const { record, token, isNew, sentAt } = acquired;
+    const deadline = later(sentAt, timing.holdMs);
+    const claim = new Claim({ name, id: record.entry.id, token, isNew, deadline }, clock, (it) => this.#giveUp(it));
+    this.#claims.set(name, claim);
+    heartbeat.start(claim, this);
+    if (options.signal?.aborted === true || this.#closing !== undefined) {
+      await claim.release();
+      throw new NameholdError("aborted", `The claim on ${quoteName(name)} was cancelled and given back.`, { name });
+    }
+    return claim;
+  }
+
+  /**
+   * The name's permanent ID, without a lock. A name that does not exist is made.
+   *
+   * @throws RegistryError `type-mismatch`
+   */
+  async resolve(name: string, options: ResolveOptions): Promise<string> {
+    checkName(name);
+    checkType(options.type);
+    const { metadata } = options;
+    const record = await this.#update(name, (snapshot) => {
+      if (snapshot.record !== null && options.allowTypeMismatch !== true) {
+        checkComponentType(name, options.type, snapshot.record.entry.componentType);
+      }
+      return {
+        kind: "put",
+        name,
+        expect: snapshot.record?.version ?? "absent",
+        write: {
+          ...(snapshot.record === null ? { id: newUlid(), componentType: options.type } : {}),
+          ...(metadata === undefined ? {} : { metadata }),
+          touch: true,
+        },
+      };
+    });
+    if (record === null) throw new RegistryError("not-found", `${quoteName(name)} vanished while it was resolved. Try again.`, { name });
+    return record.entry.id;
+  }
+
+  /** The name's ID, or null when there is no such name. A registry that cannot be read is an error, never null. */
+  async lookup(name: string): Promise<string | null> {
+    return (await this.store.read(name)).record?.entry.id ?? null;
+  }
+
+  async entry(name: string): Promise<NamedEntry | null> {
+    const snapshot = await this.store.read(name);
+    return snapshot.record === null ? null : this.#describe(snapshot.record, snapshot);
+  }
+
+  /** The entry of that name, or else the one with that ID. */
+  async find(nameOrId: string): Promise<NamedEntry | null> {
+    const named = await this.entry(nameOrId);
+    if (named !== null) return named;
+    for await (const candidate of this.list()) if (candidate.entry.id === nameOrId) return candidate;
+    return null;
+  }
+
+  async *list(filter: { readonly componentType?: ComponentType } = {}): AsyncIterable<NamedEntry> {
+    for await (const snapshot of this.store.list(filter)) {
+      if (snapshot.record !== null) yield this.#describe(snapshot.record, snapshot);
+    }
+  }
+
+  /**
+   * Gives an entry another name; its ID stays.
+   *
+   * @param options.force also while it is held: the holder is told, and the new name is free when it gives the lock up
+   *   or its TTL has passed
+   * @returns the ID
+   * @throws RegistryError `not-found`, `already-exists`
+   * @throws RegistryLockError `held`
+   */
+  async rename(from: string, to: string, options: { readonly force?: boolean } = {}): Promise<string> {
+    checkName(to);
+    for (;;) {
+      const source = await this.store.read(from);
+      const record = this.#existing(source);
+      if ((await this.store.read(to)).record !== null) {
+        throw new RegistryError("already-exists", `${quoteName(to)} exists already. Choose another name.`, { name: to });
+      }
+      const state = this.#judge(record, source);
+      if (state.kind === "held" && options.force !== true) throw heldError(from, state.lock, state.decided);
+      const part: ChangePart = { kind: "rename", name: from, to, expect: record.version };
+      if ((await this.#commit(part)).kind === "done") return record.entry.id;
+    }
+  }
+
+  /**
+   * Ends somebody's lock. The holder is told at its next heartbeat and is not refreshed again; the name is free when it
+   * gives the lock up, is proved dead, or its TTL has passed.
+   *
+   * @param options.now frees the name at once: two processes may then act for a while
+   * @throws RegistryError `not-found`
+   */
+  async revoke(name: string, options: { readonly reason: string; readonly now?: boolean }): Promise<NamedEntry> {
+    const word: Loss = { reason: "revoked", detail: options.reason };
+    const record = await this.#update(name, (snapshot) => {
+      const { version, entry } = this.#existing(snapshot);
+      if (entry.lock === null) return null;
+      const lock = options.now === true ? ({ kind: "clear", word } as const) : ({ kind: "revoke", reason: options.reason } as const);
+      return { kind: "put", name, expect: version, write: { lock } };
+    });
+    if (record === null) throw notFound(name);
+    return this.#describe(record, await this.store.read(name));
+  }
+
+  /**
+   * Removes a lock whose holder is gone, or on behalf of the holder with the given instance. For a claim of this
+   * process, use `Claim.release`.
+   *
+   * @throws RegistryLockError `held` when its holder may live and is not `instance`
+   */
+  async release(name: string, options: { readonly instance?: string } = {}): Promise<void> {
+    await this.#update(name, (snapshot) => {
+      const record = this.#existing(snapshot);
+      const lock = record.entry.lock;
+      if (lock === null) return null;
+      if (lock.holderInstance !== options.instance) {
+        const state = this.#judge(record, snapshot);
+        if (state.kind === "held") throw heldError(name, lock, state.decided);
+      }
+      return {
+        kind: "put",
+        name,
+        expect: record.version,
+        ...(record.holder === null ? {} : { expectHolder: record.holder.version }),
+        write: { lock: { kind: "clear", word: { reason: "removed" } } },
+      };
+    });
+  }
+
+  /** Removes names that nobody has used for so long, and nobody holds. A backup stays. @returns the names */
+  clean(options: CleanOptions = {}): Promise<readonly string[]> {
+    return clean(this, this.#observer, options);
+  }
+
+  /** The whole registry as JSON text in the format of the reference, without locks, everything else to the letter. */
+  exportText(): Promise<string> {
+    return exportText(this);
+  }
+
+  /**
+   * Takes entries in, without their locks. See ImportOptions for what is refused.
+   *
+   * @param data JSON text (kept to the letter) or an object in the format of the reference
+   */
+  importEntries(data: string | JsonObject, options: ImportOptions = {}): Promise<ImportReport> {
+    return importEntries(this, this.#observer, data, options);
+  }
+
+  /** What was found damaged and how to go on, for stores that need an operator for it. */
+  get recovery(): Recovery | undefined {
+    return this.store.recovery;
+  }
+
+  /** The claim of this process on the name, held or revoked and not yet given up. */
+  claimed(name: string): Claim | undefined {
+    return this.#claims.get(name);
+  }
+
+  /** Refreshes the locks of this process on `names` in one round trip, and tells which are not its own any more. */
+  refreshLocks(names: readonly string[]): Promise<ReadonlyMap<string, Loss>> {
+    // A name that was never claimed here has token 0, which no lock bears: the store tells whose it is.
+    const tokens = new Map(names.map((name) => [name, this.#claims.get(name)?.token ?? 0]));
+    return this.store.heartbeat(this.lockManager.holder, tokens);
+  }
+
+  /** Releases all that this process holds. @throws the first failure, when all have been tried */
+  async releaseAll(): Promise<void> {
+    const results = await Promise.allSettled([...this.#claims.values()].map((claim) => claim.release()));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  /** Releases everything and lets the store go. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.releaseAll();
+    } finally {
+      this.#cancelExitHook();
+      await this.store.close();
+    }
+  }
+
+  /** Takes the lock of an ended claim away where it is still there. @returns whether it was ours */
+  async #giveUp(claim: Claim): Promise<boolean> {
+    const { heartbeat, holder } = this.lockManager;
+    heartbeat.forget(claim.name, this);
+    let ours = false;
+    const name = claim.loss?.renamedTo ?? claim.name;
+    await this.#update(name, ({ record }) => {
+      ours = record?.entry.lock?.holderInstance === holder.instance && record.token === claim.token;
+      return record === null || !ours ? null : { kind: "put", name, expect: record.version, write: { lock: { kind: "clear" }, touch: true } };
+    });
+    if (this.#claims.get(claim.name) === claim) this.#claims.delete(claim.name);
+    return ours;
+  }
+
+  /**
+   * Reads, lets `decide` make one conditional write of it (or none), and starts again on a conflict.
+   *
+   * @returns the record as it is in the end
+   */
+  async #update(name: string, decide: (snapshot: Snapshot) => ChangePart | null): Promise<EntryRecord | null> {
+    let snapshot = await this.store.read(name);
+    for (;;) {
+      const part = decide(snapshot);
+      if (part === null) return snapshot.record;
+      const result = await this.#commit(part);
+      snapshot = snapshotOf(result.snapshots, name);
+      if (result.kind === "done") return snapshot.record;
+    }
+  }
+
+  async #commit(...parts: readonly ChangePart[]) {
+    const result = await this.store.commit({ holder: this.lockManager.holder, parts });
+    if (result.kind !== "unknown") return result;
+    throw new RegistryError(
+      "outcome-unknown",
+      `Whether the change to ${parts.map((part) => quoteName(part.name)).join(", ")} was written is not known. Look before you repeat it.`,
+      { cause: result.cause },
+    );
+  }
+
+  #existing(snapshot: Snapshot): EntryRecord {
+    if (snapshot.record === null) throw notFound(snapshot.name);
+    return snapshot.record;
+  }
+
+  #judge(record: EntryRecord, snapshot: Snapshot): LockState {
+    return judgeLock(record, snapshot.now, this.#observer.watchedMs(snapshot));
+  }
+
+  #describe(record: EntryRecord, snapshot: Snapshot): NamedEntry {
+    const { name, entry, token, revocation, waiters } = record;
+    return { name, entry, state: this.#judge(record, snapshot), token, revocation, waiters };
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new NameholdError("closed", "This registry is closed. Open it again.");
+  }
+}
+
+function notFound(name: string): RegistryError {
+  return new RegistryError("not-found", `There is no name ${quoteName(name)} in this registry.`, { name });
+}
+
+function checkType(type: unknown): void {
+  if ((COMPONENT_TYPES as readonly unknown[]).includes(type)) return;
+  throw new NameholdError("invalid-input", `A component type is one of ${COMPONENT_TYPES.join(", ")}, not ${JSON.stringify(type)}.`);
+}
+
+function checkWait({ waitMs = 0, signal }: ClaimOptions): number {
+  if (typeof waitMs !== "number" || !(waitMs >= 0)) {
+    throw new NameholdError("invalid-input", `waitMs must be 0 or more milliseconds, not ${String(waitMs)}.`);
+  }
+  if (waitMs === Number.POSITIVE_INFINITY && signal === undefined) {
+    throw new NameholdError("invalid-input", "To wait without an end, give a signal that can cancel it.");
+  }
+  return waitMs;
+}
+

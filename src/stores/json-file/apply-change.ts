@@ -1,0 +1,195 @@
+/** One change of the contract, on the work of one turn: first every precondition, then every write. */
+import type { ComponentType, Holder, RegistryEntry } from "../../core/entry.js";
+import { NameholdError } from "../../core/errors.js";
+import { newLock } from "../../core/lock-rules.js";
+import type { Loss } from "../../core/record.js";
+import { entryIdOf } from "../../core/text/entry-id.js";
+import { editEntry, readEntry, writeEntry } from "../../core/text/entry-text.js";
+import { nextToken } from "../../core/token.js";
+import { probePresence } from "../../platform/presence-probe.js";
+import type { Change, ChangePart, EntryWrite, LockWrite } from "../store.js";
+import type { Work } from "./registry-file.js";
+import type { WaiterNote } from "./sidecar.js";
+import { noteOf, refuseUnknown } from "./snapshot.js";
+
+type Part<K extends ChangePart["kind"]> = ChangePart & { readonly kind: K };
+
+export interface ChangeContext {
+  readonly work: Work;
+  readonly holder: Holder;
+  readonly holdersDirectory: string;
+}
+
+/**
+ * @returns false when a precondition fails; then nothing was changed
+ * @throws NameholdError `invalid-input`, `damaged`; then nothing was changed
+ */
+export function applyChange(context: ChangeContext, change: Change): boolean {
+  const writes: (() => void)[] = [];
+  for (const part of change.parts) {
+    const write = prepare(context, part);
+    if (write === undefined) return false;
+    writes.push(write);
+  }
+  for (const write of writes) write();
+  return true;
+}
+
+/** @returns what writes the part, or undefined when its precondition fails */
+function prepare(context: ChangeContext, part: ChangePart): (() => void) | undefined {
+  switch (part.kind) {
+    case "put":
+      return preparePut(context, part);
+    case "remove":
+      return prepareRemove(context, part);
+    case "rename":
+      return prepareRename(context, part);
+    case "enqueue":
+      return prepareEnqueue(context, part);
+    case "dequeue":
+      return () => editQueue(context.work, part.name, (queue) => queue.filter(({ ticket }) => ticket !== part.ticket));
+    case "offer":
+      return () => offer(context.work, part);
+    default:
+      return part satisfies never;
+  }
+}
+
+function preparePut(context: ChangeContext, part: Part<"put">): (() => void) | undefined {
+  const { work } = context;
+  const { name, write } = part;
+  const present = work.document.entryText(name);
+  if (present !== (part.expect === "absent" ? undefined : part.expect)) return undefined;
+  if (present === undefined) refuseUnknown(work, name);
+  const before = present === undefined ? null : readEntry(present, work.reading.wall);
+  if (part.expectHolder !== undefined && part.expectHolder !== holderVersion(context, before)) return undefined;
+  const base = baseText(work, present, before, write);
+  const text = editEntry(base, patchOf(context, write));
+  return () => {
+    if (present === undefined || entryIdOf(present) !== entryIdOf(text)) work.identityChanged = true;
+    if (present !== undefined && entryIdOf(present) !== entryIdOf(text)) work.keepBackup = "import";
+    work.document.setEntry(name, text);
+    if (write.lock !== undefined) noteLock(context, name, before, write.lock);
+  };
+}
+
+/** The text to edit: the present entry, an imported one with the present lock, or a new one. */
+function baseText(work: Work, present: string | undefined, before: RegistryEntry | null, write: EntryWrite): string {
+  if (write.source !== undefined) return editEntry(write.source, { lock: before?.lock ?? null });
+  return present ?? newEntryText(work, write.id, write.componentType);
+}
+
+function newEntryText(work: Work, id: string | undefined, componentType: ComponentType | undefined): string {
+  if (id === undefined || componentType === undefined) {
+    throw new NameholdError("invalid-input", "A new entry needs an id and a component type, or a source.");
+  }
+  const now = work.reading.wall;
+  return writeEntry({ id, componentType, createdAt: now, lastSeen: now, metadata: {}, lock: null, workcellId: null });
+}
+
+function patchOf({ work, holder }: ChangeContext, write: EntryWrite): Parameters<typeof editEntry>[1] {
+  const now = work.reading.wall;
+  const isGrant = write.lock?.kind === "grant";
+  return {
+    ...(write.componentType === undefined ? {} : { componentType: write.componentType }),
+    ...(write.metadata === undefined ? {} : { metadata: write.metadata }),
+    ...(isGrant || write.touch === true ? { lastSeen: now } : {}),
+    ...(isGrant ? { lock: newLock(holder, now) } : {}),
+    ...(write.lock?.kind === "clear" ? { lock: null } : {}),
+  };
+}
+
+/** What the format has no room for: token, mark of revocation, word for the former holder. */
+function noteLock({ work, holder }: ChangeContext, name: string, before: RegistryEntry | null, write: LockWrite): void {
+  const { sidecar, reading } = work;
+  switch (write.kind) {
+    case "grant": {
+      const token = nextToken(sidecar.lastToken, reading.wall);
+      sidecar.lastToken = token;
+      work.tokenMinted = true;
+      const note = { instance: holder.instance, token, grantedAt: reading.monotonic, lapsingSince: null, revocation: null };
+      sidecar.locks.set(name, note);
+      // The name is not free any more: the next time that it is, its first waiter gets a whole turn.
+      editQueue(work, name, (queue) => queue.map((waiter) => ({ ...waiter, offeredAt: null })));
+      return;
+    }
+    case "clear":
+      sidecar.locks.delete(name);
+      leaveWord(work, name, before, write.word);
+      return;
+    case "revoke":
+      markRevoked(work, name, name, before, write.reason);
+      return;
+    default:
+      write satisfies never;
+  }
+}
+
+function prepareRemove({ work }: ChangeContext, part: Part<"remove">): (() => void) | undefined {
+  const present = work.document.entryText(part.name);
+  if (present !== part.expect) return undefined;
+  const before = readEntry(present, work.reading.wall);
+  return () => {
+    work.document.removeEntry(part.name);
+    work.sidecar.locks.delete(part.name);
+    leaveWord(work, part.name, before, part.word);
+    work.identityChanged = true;
+    work.keepBackup = "remove";
+  };
+}
+
+function prepareRename({ work }: ChangeContext, part: Part<"rename">): (() => void) | undefined {
+  const { name, to } = part;
+  const present = work.document.entryText(name);
+  if (present !== part.expect || work.document.has(to)) return undefined;
+  const before = readEntry(present, work.reading.wall);
+  return () => {
+    work.document.renameEntry(name, to);
+    markRevoked(work, name, to, before, `renamed to ${JSON.stringify(to)}`);
+    work.sidecar.locks.delete(name);
+    leaveWord(work, name, before, { reason: "renamed", renamedTo: to });
+    work.identityChanged = true;
+    work.keepBackup = "rename";
+  };
+}
+
+/** The lock stays and is not refreshed any more. One without a token (Python's) is marked all the same. */
+function markRevoked(work: Work, name: string, to: string, before: RegistryEntry | null, reason: string): void {
+  const lock = before?.lock ?? null;
+  if (lock === null) return;
+  const note = noteOf(work, name, lock);
+  if (note === undefined) return;
+  work.sidecar.locks.set(to, { ...note, revocation: { reason, at: work.reading.wall } });
+}
+
+function leaveWord(work: Work, name: string, before: RegistryEntry | null, word: Loss | undefined): void {
+  if (word !== undefined && before?.lock != null) work.sidecar.leaveWord(before.lock.holderInstance, name, word);
+}
+
+function prepareEnqueue({ work, holder }: ChangeContext, part: Part<"enqueue">): (() => void) | undefined {
+  if (!work.document.has(part.name)) return undefined;
+  const waiter = { ticket: part.ticket, instance: holder.instance, since: work.reading.wall, offeredAt: null };
+  return () =>
+    editQueue(work, part.name, (queue) => (queue.some(({ ticket }) => ticket === part.ticket) ? queue : [...queue, waiter]));
+}
+
+/** An offer that was made is not made again, or its time would never end. */
+function offer(work: Work, part: Part<"offer">): void {
+  const offeredAt = work.reading.monotonic;
+  editQueue(work, part.name, (queue) =>
+    queue.map((waiter) => (waiter.ticket === part.ticket && waiter.offeredAt === null ? { ...waiter, offeredAt } : waiter)),
+  );
+}
+
+type Queue = readonly WaiterNote[];
+
+function editQueue(work: Work, name: string, edit: (queue: Queue) => Queue): void {
+  const queue = edit(work.sidecar.waiters.get(name) ?? []);
+  if (queue.length === 0) work.sidecar.waiters.delete(name);
+  else work.sidecar.waiters.set(name, queue);
+}
+
+function holderVersion({ work, holdersDirectory }: ChangeContext, before: RegistryEntry | null): string | undefined {
+  if (before?.lock == null) return undefined;
+  return probePresence(holdersDirectory, before.lock.holderInstance, work.reading.monotonic).version;
+}

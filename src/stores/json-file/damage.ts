@@ -1,0 +1,78 @@
+/** What is damage, and what goes on in spite of it. Pure. @see docs/SPEC.md#G8 */
+import { entryIdOf } from "../../core/text/entry-id.js";
+import { RegistryDocument } from "../../core/text/registry-document.js";
+import { RegistryDamage } from "../../core/text/registry-scan.js";
+import type { WallMs } from "../../core/timing.js";
+
+export type Assessment =
+  | { readonly kind: "sound"; readonly document: RegistryDocument }
+  /** `document` is what goes on, null where there is no copy to go on from. */
+  | { readonly kind: "damaged"; readonly what: string; readonly document: RegistryDocument | null; readonly conflicts: readonly string[] };
+
+/**
+ * @param file the registry file's bytes, undefined when it is missing
+ * @param copy the last good copy, null when there is none
+ */
+export function assess(file: Uint8Array | undefined, copy: RegistryDocument | null, now: WallMs): Assessment {
+  if (file === undefined) {
+    if (copy === null) return { kind: "sound", document: RegistryDocument.empty(now) };
+    return { kind: "damaged", what: "the registry file is missing", document: copy.clone(), conflicts: [] };
+  }
+  const text = decode(file);
+  try {
+    if (text === undefined) throw new RegistryDamage("not-json", "the registry is not valid UTF-8");
+    const document = RegistryDocument.parse(text);
+    if (copy === null || !isForeign(document, copy)) return { kind: "sound", document };
+    return recover("the registry file is another registry than before: known names are gone or have other IDs", text, copy);
+  } catch (error) {
+    if (!(error instanceof RegistryDamage)) throw error;
+    return recover(error.message, text ?? new TextDecoder().decode(file), copy);
+  }
+}
+
+/** The last good copy, or null where it is missing or damaged itself. */
+export function readCopy(file: Uint8Array | undefined): RegistryDocument | null {
+  const text = file === undefined ? undefined : decode(file);
+  if (text === undefined) return null;
+  try {
+    return RegistryDocument.parse(text);
+  } catch (error) {
+    if (!(error instanceof RegistryDamage)) throw error;
+    return null;
+  }
+}
+
+/** Every writer keeps `created_at`; one that does not has begun a registry of its own. */
+export function isForeign(document: RegistryDocument, copy: RegistryDocument): boolean {
+  if (document.createdAt === copy.createdAt) return false;
+  for (const name of copy.names()) {
+    const text = document.entryText(name);
+    if (text === undefined || entryIdOf(text) !== entryIdOf(copy.entryText(name) ?? "")) return true;
+  }
+  return false;
+}
+
+/** The copy, with the newer entries of the torn text where they do not contradict it: the copy's IDs go on. */
+function recover(what: string, text: string, copy: RegistryDocument | null): Assessment {
+  if (copy === null) return { kind: "damaged", what, document: null, conflicts: [] };
+  const document = copy.clone();
+  const owners = new Map([...copy.names()].map((name) => [entryIdOf(copy.entryText(name) ?? ""), name]));
+  const conflicts: string[] = [];
+  for (const [name, entryText] of RegistryDocument.salvage(text)) {
+    const id = entryIdOf(entryText);
+    const known = copy.entryText(name);
+    const isConflict = known === undefined ? owners.has(id) : entryIdOf(known) !== id;
+    if (isConflict) conflicts.push(name);
+    else document.setEntry(name, entryText);
+  }
+  return { kind: "damaged", what, document, conflicts };
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    // A byte-order mark must be seen, for it makes Python refuse the file.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

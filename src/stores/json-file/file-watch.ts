@@ -1,0 +1,209 @@
+import { type FSWatcher, watch } from "node:fs";
+import { basename, dirname } from "node:path";
+import type { Clock, Timer } from "../../core/timing.js";
+import { probePresence } from "../../platform/presence-probe.js";
+import { resolveLinks } from "../../platform/real-path.js";
+import type { RegistryFile, View } from "./registry-file.js";
+import { readEntry } from "../../core/text/entry-text.js";
+
+/** The kernel does not tell of a lock that a dying process lets go of; to try it costs some microseconds. */
+const DEATH_CHECK_MS = 5;
+/** Checking for deaths may take this part of the time. */
+const DEATH_CHECK_SHARE = 1 / 20;
+/** Where the kernel tells of changes, a look now and then is for what it cannot tell (another machine's writes). */
+const LOOK_MS = 500;
+const LOOK_MS_UNTOLD = 25;
+
+interface Subscriber {
+  readonly names: readonly string[] | undefined;
+  /** What the subscriber has been told of. */
+  seen: string;
+  readonly wake: () => void;
+}
+
+/**
+ * Tells waiters of changes: the kernel watches the registry's directory and the sidecar's, for Python's writes as for
+ * ours; the deaths of the holders that are waited for are seen by trying their presence locks.
+ *
+ * One watch for all waiters of the process, and none when there is none.
+ */
+export class FileWatch {
+  readonly #file: RegistryFile;
+  readonly #clock: Clock;
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #closing = new AbortController();
+  #watchers: FSWatcher[] = [];
+  #instances = new Set<string>();
+  #dead = new Set<string>();
+  #lookTimer: Timer | undefined;
+  #deathTimer: Timer | undefined;
+  #looking: Promise<void> | undefined;
+  #lookAgain = false;
+
+  constructor(file: RegistryFile, clock: Clock) {
+    this.#file = file;
+    this.#clock = clock;
+  }
+
+  async *changes(names: readonly string[] | undefined, signal: AbortSignal): AsyncIterable<void> {
+    const ends = AbortSignal.any([signal, this.#closing.signal]);
+    let changed = true;
+    let wake = (): void => undefined;
+    const subscriber: Subscriber = {
+      names,
+      seen: "",
+      wake: () => {
+        changed = true;
+        wake();
+      },
+    };
+    const onEnd = (): void => wake();
+    ends.addEventListener("abort", onEnd);
+    this.#subscribe(subscriber);
+    try {
+      while (!ends.aborted) {
+        if (!changed) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          continue;
+        }
+        changed = false;
+        yield;
+      }
+    } finally {
+      ends.removeEventListener("abort", onEnd);
+      this.#unsubscribe(subscriber);
+    }
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  #subscribe(subscriber: Subscriber): void {
+    this.#subscribers.add(subscriber);
+    if (this.#subscribers.size === 1) this.#start();
+    this.#look();
+  }
+
+  #unsubscribe(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber);
+    if (this.#subscribers.size > 0) return;
+    for (const watcher of this.#watchers) watcher.close();
+    this.#watchers = [];
+    this.#lookTimer?.cancel();
+    this.#deathTimer?.cancel();
+    this.#instances.clear();
+    this.#dead.clear();
+  }
+
+  #start(): void {
+    const path = resolveLinks(this.#file.path);
+    this.#watchDirectory(dirname(path), basename(path));
+    this.#watchDirectory(this.#file.holdersDirectory, basename(this.#file.sidecarPath));
+    this.#scheduleLook();
+    this.#scheduleDeathCheck();
+  }
+
+  #watchDirectory(directory: string, file: string): void {
+    try {
+      const watcher = watch(directory, { persistent: false }, (_event, changed) => {
+        if (changed === null || changed === file) this.#look();
+      });
+      watcher.on("error", () => this.#forgetWatcher(watcher));
+      this.#watchers.push(watcher);
+    } catch {
+      // No such directory yet, or the user's watches are used up: the look now and then has to do.
+    }
+  }
+
+  #forgetWatcher(watcher: FSWatcher): void {
+    watcher.close();
+    this.#watchers = this.#watchers.filter((other) => other !== watcher);
+  }
+
+  #scheduleLook(): void {
+    const delayMs = this.#watchers.length === 2 ? LOOK_MS : LOOK_MS_UNTOLD;
+    this.#lookTimer = this.#clock.setTimer(
+      delayMs,
+      () => {
+        this.#look();
+        this.#scheduleLook();
+      },
+      { background: true },
+    );
+  }
+
+  /** Looks at the files and wakes those whose names have changed. What comes meanwhile is looked at right after. */
+  #look(): void {
+    this.#lookAgain = true;
+    this.#looking ??= this.#lookWhileAsked().finally(() => {
+      this.#looking = undefined;
+    });
+  }
+
+  async #lookWhileAsked(): Promise<void> {
+    while (this.#lookAgain && this.#subscribers.size > 0) {
+      this.#lookAgain = false;
+      const view = await this.#file.view().catch(() => undefined);
+      // Who waits reads for himself, and is told by that what is wrong.
+      if (view === undefined) for (const { wake } of this.#subscribers) wake();
+      else this.#tell(view);
+    }
+  }
+
+  #tell(view: View): void {
+    this.#instances = new Set();
+    for (const subscriber of this.#subscribers) {
+      const now = this.#stateOf(view, subscriber.names);
+      if (now === subscriber.seen) continue;
+      subscriber.seen = now;
+      subscriber.wake();
+    }
+  }
+
+  #stateOf(view: View, names: readonly string[] | undefined): string {
+    if (names === undefined) return view.document.toString() + view.sidecar.toText("");
+    return names.map((name) => this.#stateOfName(view, name)).join("\n");
+  }
+
+  #stateOfName({ document, sidecar, reading }: View, name: string): string {
+    const text = document.entryText(name) ?? "";
+    const instance = text === "" ? undefined : readEntry(text, reading.wall).lock?.holderInstance;
+    if (instance !== undefined) this.#instances.add(instance);
+    const queue = sidecar.waiters.get(name) ?? [];
+    for (const waiter of queue) this.#instances.add(waiter.instance);
+    return JSON.stringify([text, queue, sidecar.damage]);
+  }
+
+  #scheduleDeathCheck(delayMs = DEATH_CHECK_MS): void {
+    this.#deathTimer = this.#clock.setTimer(
+      delayMs,
+      () => {
+        const from = this.#clock.monotonicMs();
+        this.#checkDeaths();
+        const tookMs = this.#clock.monotonicMs() - from;
+        if (this.#subscribers.size > 0) this.#scheduleDeathCheck(Math.max(DEATH_CHECK_MS, tookMs / DEATH_CHECK_SHARE));
+      },
+      { background: true },
+    );
+  }
+
+  #checkDeaths(): void {
+    for (const instance of this.#instances) {
+      if (this.#dead.has(instance) || !this.#isDead(instance)) continue;
+      this.#dead.add(instance);
+      for (const { wake } of this.#subscribers) wake();
+    }
+  }
+
+  #isDead(instance: string): boolean {
+    try {
+      return probePresence(this.#file.holdersDirectory, instance, this.#clock.monotonicMs()).kind === "dead";
+    } catch {
+      // Not knowing is no death. Who waits reads for himself in a while, and is told what is wrong.
+      return false;
+    }
+  }
+}

@@ -1,0 +1,199 @@
+import { resolve } from "node:path";
+import type { Holder } from "../../core/entry.js";
+import { NameholdError } from "../../core/errors.js";
+import type { Loss, Snapshot } from "../../core/record.js";
+import { EntryDamage } from "../../core/text/entry-text.js";
+import type { Clock, MonotonicMs } from "../../core/timing.js";
+import { systemClock } from "../../platform/clock.js";
+import { isLocalFileSystem } from "../../platform/file-system.js";
+import { Presence } from "../../platform/presence.js";
+import { sweepPresences } from "../../platform/presence-probe.js";
+import type { Change, CommitResult, DamageReport, ListFilter, Recovery, Store, StoreCapabilities } from "../store.js";
+import { applyChange } from "./apply-change.js";
+import { FileWatch } from "./file-watch.js";
+import { refreshLocks, releaseAll } from "./refresh-locks.js";
+import { RegistryFile, type View, type Work } from "./registry-file.js";
+import { snapshotFrom } from "./snapshot.js";
+
+export interface JsonFileStoreOptions {
+  readonly clock?: Clock;
+  /** How long one operation may wait for the file, in milliseconds. Default 5 000, as the reference. */
+  readonly fileLockTimeoutMs?: number;
+}
+
+/** At the end of a process there is little time left. */
+const RELEASE_NOW_MS = 300;
+const SWEPT_PRESENCES_MAX = 64;
+
+interface OwnPresence {
+  readonly presence: Presence;
+  lastBeat: MonotonicMs;
+}
+
+/**
+ * The registry file that Python MADSci shares, safe beside it.
+ *
+ * @see docs/SPEC.md
+ * @see docs/adr/0001-file-lock.md and 0002-presence.md
+ */
+export class JsonFileStore implements Store {
+  /** The registry file, absolute. */
+  readonly path: string;
+  readonly recovery: Recovery = { inspect: () => this.#inspect(), accept: () => this.#accept() };
+  readonly #clock: Clock;
+  readonly #file: RegistryFile;
+  readonly #watch: FileWatch;
+  readonly #presences = new Map<string, OwnPresence>();
+  #isClosed = false;
+
+  constructor(path: string, options: JsonFileStoreOptions = {}) {
+    this.path = resolve(path);
+    this.#clock = options.clock ?? systemClock;
+    this.#file = new RegistryFile(this.path, this.#clock, options.fileLockTimeoutMs ?? 5_000);
+    this.#watch = new FileWatch(this.#file, this.#clock);
+  }
+
+  get capabilities(): StoreCapabilities {
+    const deathProof = isLocalFileSystem(this.#file.holdersDirectory);
+    const python = { guarantee: "G2", why: "A Python process takes over by its wall clock, and clears locks by a forced rename." };
+    const remote = { guarantee: "G6", why: "The file system is not known to be local: a dead holder's names are free after its TTL." };
+    return { timeAuthority: "machine", deathProof, exceptions: deathProof ? [python] : [python, remote] };
+  }
+
+  async read(name: string): Promise<Snapshot> {
+    return this.#snapshot(await this.#view(), name);
+  }
+
+  async commit(change: Change): Promise<CommitResult> {
+    this.#checkOpen();
+    const needsPresence = change.parts.some((part) => part.kind === "enqueue" || (part.kind === "put" && part.write.lock?.kind === "grant"));
+    return this.#file.inTurn((work) => {
+      if (needsPresence) this.#ensurePresence(work, change.holder);
+      const context = { work, holder: change.holder, holdersDirectory: this.#file.holdersDirectory };
+      const done = applyChange(context, change);
+      const names = change.parts.flatMap((part) => (part.kind === "rename" ? [part.name, part.to] : [part.name]));
+      const snapshots = new Map(names.map((name) => [name, this.#snapshot(work, name)]));
+      return { kind: done ? "done" : "conflict", snapshots };
+    });
+  }
+
+  async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
+    this.#checkOpen();
+    return this.#file.inTurn((work) => {
+      const own = this.#ensurePresence(work, holder);
+      const lost = refreshLocks(work, holder, names, own.lastBeat);
+      const beatAt = work.reading.monotonic;
+      work.afterWrite.push(() => {
+        own.presence.beat(beatAt);
+        own.lastBeat = beatAt;
+      });
+      return lost;
+    });
+  }
+
+  /** @throws RegistryError `damaged`, when all others have been yielded, for the first entry that is none */
+  async *list(filter: ListFilter = {}): AsyncIterable<Snapshot> {
+    const view = await this.#view();
+    let damage: EntryDamage | undefined;
+    for (const name of view.document.names()) {
+      try {
+        const snapshot = this.#snapshot(view, name);
+        const wanted = filter.componentType ?? snapshot.record?.entry.componentType;
+        if (snapshot.record?.entry.componentType === wanted) yield snapshot;
+      } catch (error) {
+        if (!(error instanceof EntryDamage)) throw error;
+        damage ??= error;
+      }
+    }
+    if (damage !== undefined) throw damage;
+  }
+
+  watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void> {
+    this.#checkOpen();
+    return this.#watch.changes(options.names, options.signal);
+  }
+
+  releaseNow(holder: Holder): void {
+    const own = this.#presences.get(holder.instance);
+    if (own === undefined) return;
+    this.#file.inTurnNow((work) => this.#endHolder(work, holder, own.presence), RELEASE_NOW_MS);
+  }
+
+  presenceDescriptor(holder: Holder): number {
+    const own = this.#presences.get(holder.instance);
+    if (own === undefined) throw new NameholdError("invalid-input", "This holder has no presence yet: acquire a name first.");
+    return own.presence.fd;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#watch.close();
+    try {
+      await this.#dropPresences();
+    } finally {
+      // What could not be removed is let go of: others then see this process as dead.
+      for (const { presence } of this.#presences.values()) presence.close();
+      this.#presences.clear();
+      await this.#file.close();
+    }
+  }
+
+  async #dropPresences(): Promise<void> {
+    if (this.#presences.size === 0) return;
+    await this.#file.inTurn((work) => {
+      for (const [instance, { presence }] of this.#presences) this.#endHolder(work, { instance }, presence);
+    });
+  }
+
+  /** In the cycle that clears its locks, a holder's presence goes as well. */
+  #endHolder(work: Work, holder: Pick<Holder, "instance">, presence: Presence): void {
+    releaseAll(work, holder);
+    work.afterWrite.push(() => presence.remove());
+  }
+
+  /** A process is present from before its first lock, or its first place in a queue. */
+  #ensurePresence(work: Work, holder: Holder): OwnPresence {
+    const known = this.#presences.get(holder.instance);
+    if (known?.presence.isInPlace() === true) return known;
+    known?.presence.close();
+    const nowMs = work.reading.monotonic;
+    const presence = Presence.create(this.#file.holdersDirectory, holder, { nowMs });
+    const own = { presence, lastBeat: nowMs };
+    this.#presences.set(holder.instance, own);
+    work.afterWrite.push(() => {
+      sweepPresences(this.#file.holdersDirectory, (instance) => work.sidecar.names(instance), SWEPT_PRESENCES_MAX);
+    });
+    return own;
+  }
+
+  async #view(): Promise<View> {
+    this.#checkOpen();
+    return this.#file.view();
+  }
+
+  #snapshot(view: View, name: string): Snapshot {
+    return snapshotFrom(view, this.#file.holdersDirectory, name);
+  }
+
+  async #inspect(): Promise<DamageReport | null> {
+    const view = await this.#view();
+    const damage = view.sidecar.damage;
+    return damage === null ? null : { ...damage, recovered: [...view.document.names()] };
+  }
+
+  async #accept(): Promise<DamageReport> {
+    this.#checkOpen();
+    await this.#file.salvage();
+    return this.#file.inTurn((work) => {
+      const damage = work.sidecar.damage;
+      if (damage === null) throw new NameholdError("invalid-input", `Nothing is damaged in ${this.path}: there is nothing to accept.`);
+      work.sidecar.damage = null;
+      return { ...damage, recovered: [...work.document.names()] };
+    });
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new NameholdError("closed", `The registry ${this.path} is closed.`);
+  }
+}

@@ -1,0 +1,65 @@
+/** The heartbeat of one holder, on the work of one turn. */
+import type { Holder } from "../../core/entry.js";
+import { heldBy, refreshedLock } from "../../core/lock-rules.js";
+import type { Loss } from "../../core/record.js";
+import { editEntry, readEntry } from "../../core/text/entry-text.js";
+import type { MonotonicMs } from "../../core/timing.js";
+import type { Work } from "./registry-file.js";
+import { noteOf } from "./snapshot.js";
+
+/**
+ * Refreshes what is still the holder's, and tells what is not.
+ *
+ * @param names name → fencing token
+ * @param lastBeat the holder's beat before this one: locks that are not refreshed now have lapsed since then
+ * @see docs/SPEC.md#G5
+ */
+export function refreshLocks(
+  work: Work,
+  holder: Holder,
+  names: ReadonlyMap<string, number>,
+  lastBeat: MonotonicMs,
+): ReadonlyMap<string, Loss> {
+  const lost = new Map<string, Loss>();
+  for (const [name, token] of names) {
+    const loss = refreshOne(work, holder, name, token);
+    if (loss !== undefined) lost.set(name, loss);
+  }
+  for (const [name, note] of work.sidecar.locks) {
+    const isLapsing = note.instance === holder.instance && !names.has(name) && note.lapsingSince === null;
+    if (isLapsing) work.sidecar.locks.set(name, { ...note, lapsingSince: lastBeat });
+  }
+  return lost;
+}
+
+function refreshOne(work: Work, holder: Holder, name: string, token: number): Loss | undefined {
+  const { sidecar, reading } = work;
+  const text = work.document.entryText(name);
+  const lock = text === undefined ? null : readEntry(text, reading.wall).lock;
+  const note = noteOf(work, name, lock);
+  const isOurs = lock?.holderInstance === holder.instance && (note === undefined || note.token === token);
+  if (text === undefined || lock === null || !isOurs) {
+    const word = sidecar.takeWord(holder.instance, name);
+    if (word !== undefined) return word;
+    return lock === null ? { reason: "removed" } : { reason: "taken", by: heldBy(lock) };
+  }
+  if (note?.revocation != null) return { reason: "revoked", detail: note.revocation.reason };
+  // A note that was lost with the sidecar is made anew: the holder knows its token.
+  const healed = note ?? { instance: holder.instance, token, grantedAt: reading.monotonic, revocation: null };
+  sidecar.locks.set(name, { ...healed, lapsingSince: null });
+  sidecar.lastToken = Math.max(sidecar.lastToken, token);
+  const { heartbeatAt, expiresAt } = refreshedLock(lock, holder.ttlMs, reading.wall);
+  work.document.setEntry(name, editEntry(text, { lastSeen: reading.wall, lockTimes: { heartbeatAt, expiresAt } }));
+  return undefined;
+}
+
+/** Takes all locks of the holder away and all its places in queues. */
+export function releaseAll(work: Work, holder: Pick<Holder, "instance">): void {
+  const { document, sidecar, reading } = work;
+  for (const name of sidecar.locks.keys()) {
+    const text = document.entryText(name);
+    if (text === undefined || readEntry(text, reading.wall).lock?.holderInstance !== holder.instance) continue;
+    document.setEntry(name, editEntry(text, { lock: null, lastSeen: reading.wall }));
+  }
+  sidecar.forgetHolder(holder.instance);
+}

@@ -1,0 +1,92 @@
+/** From the files' texts to the records of the contract. */
+import { RegistryError } from "../../core/errors.js";
+import type { RegistryLock } from "../../core/entry.js";
+import { quoteName } from "../../core/name.js";
+import type { EntryRecord, Evidence, HolderRecord, Snapshot, Version, Waiter } from "../../core/record.js";
+import { readEntry } from "../../core/text/entry-text.js";
+import { probePresence } from "../../platform/presence-probe.js";
+import { isClockTrusted } from "./clock-note.js";
+import type { View } from "./registry-file.js";
+import type { LockNote, WaiterNote } from "./sidecar.js";
+
+/**
+ * @throws RegistryError `damaged` for an entry that is none, and for an unknown name while damage waits for an
+ *   operator: it may be one that was lost
+ */
+export function snapshotFrom(view: View, holdersDirectory: string, name: string): Snapshot {
+  const text = view.document.entryText(name);
+  if (text === undefined) {
+    refuseUnknown(view, name);
+    return { name, record: null, now: view.reading.wall };
+  }
+  return { name, record: recordFrom(view, holdersDirectory, name, text), now: view.reading.wall };
+}
+
+/** The note about an entry's lock, if it is about this very lock. */
+export function noteOf(view: View, name: string, lock: RegistryLock | null): LockNote | undefined {
+  const note = view.sidecar.locks.get(name);
+  return lock !== null && note?.instance === lock.holderInstance ? note : undefined;
+}
+
+/** @throws RegistryError `damaged` @see docs/SPEC.md#G8 */
+export function refuseUnknown(view: View, name: string): void {
+  const damage = view.sidecar.damage;
+  if (damage === null) return;
+  throw new RegistryError(
+    "damaged",
+    `${quoteName(name)} is not known, and the registry was damaged (${damage.what}), so it may have been lost. ` +
+      "Known names go on. See what was recovered with 'namehold recover', and confirm it with 'namehold recover --accept'.",
+    { name },
+  );
+}
+
+function recordFrom(view: View, holdersDirectory: string, name: string, text: string): EntryRecord {
+  const entry = readEntry(text, view.reading.wall);
+  const note = noteOf(view, name, entry.lock);
+  return {
+    name,
+    version: text as Version,
+    entry,
+    source: text,
+    token: note?.token ?? null,
+    revocation: note?.revocation ?? null,
+    holder: entry.lock === null ? null : holderFrom(view, holdersDirectory, entry.lock, note),
+    waiters: waitersFrom(view, holdersDirectory, view.sidecar.waiters.get(name) ?? []),
+  };
+}
+
+function holderFrom(view: View, holdersDirectory: string, lock: RegistryLock, note: LockNote | undefined): HolderRecord {
+  const { reading } = view;
+  const presence = probePresence(holdersDirectory, lock.holderInstance, reading.monotonic);
+  const version = presence.version as Version;
+  if (presence.kind === "dead") return { version, evidence: { kind: "dead" } };
+  if (presence.kind !== "none" && presence.beatAgeMs !== undefined && presence.ttlMs !== undefined) {
+    const ageMs = refreshAgeMs(presence.beatAgeMs, note, reading.monotonic);
+    return { version, evidence: { kind: "beat", ageMs, ttlMs: presence.ttlMs } };
+  }
+  return { version, evidence: writtenEvidence(view, lock) };
+}
+
+/** How long ago this lock was refreshed, which may be longer than its holder's last beat, or shorter. */
+function refreshAgeMs(beatAgeMs: number, note: LockNote | undefined, now: number): number {
+  if (note === undefined) return beatAgeMs;
+  const refreshedAgeMs = note.lapsingSince === null ? beatAgeMs : now - note.lapsingSince;
+  return Math.max(0, Math.min(refreshedAgeMs, now - note.grantedAt));
+}
+
+/** On another machine's file system, another machine's clock may have written the lock. */
+function writtenEvidence({ sidecar, reading, isLocal }: View, lock: RegistryLock): Evidence {
+  return { kind: "written", clockTrusted: isLocal && isClockTrusted(sidecar.clock, reading, lock.heartbeatAt) };
+}
+
+/** Those whose processes are proved dead wait no more. */
+function waitersFrom({ reading }: View, holdersDirectory: string, queue: readonly WaiterNote[]): readonly Waiter[] {
+  return queue
+    .filter(({ instance }) => probePresence(holdersDirectory, instance, reading.monotonic).kind !== "dead")
+    .map(({ ticket, instance, since, offeredAt }) => ({
+      ticket,
+      instance,
+      since,
+      offeredAgeMs: offeredAt === null ? null : Math.max(0, reading.monotonic - offeredAt),
+    }));
+}

@@ -1,0 +1,136 @@
+/**
+ * The contract of a store: it keeps records, atomically, and decides nothing. What may happen to a lock is decided by
+ * `core/lock-rules.ts`; a store checks preconditions and answers.
+ *
+ * Five verbs. Contention and conflict are results; errors (`NameholdError`) are for faults. A store never repeats a
+ * write by itself. `src/testing/store-contract.ts` is this page as a test suite.
+ */
+import type { ComponentType, Holder, JsonObject } from "../core/entry.js";
+import type { Loss, Snapshot, Version } from "../core/record.js";
+
+/** How an entry's lock changes. The store stamps the times by its own clock. */
+export type LockWrite =
+  /** The lock becomes `Change.holder`'s, with a new fencing token. */
+  | { readonly kind: "grant" }
+  /** The lock goes away; `word` is left for its former holder's next heartbeat. */
+  | { readonly kind: "clear"; readonly word?: Loss }
+  /** The lock stays, marked: its holder is told at its next heartbeat and is not refreshed again. */
+  | { readonly kind: "revoke"; readonly reason: string };
+
+/** What a `put` changes. What is not named here stays as it is, to the letter. */
+export interface EntryWrite {
+  /** JSON text to start from instead of the present one (import, migration): everything but its lock is kept. */
+  readonly source?: string;
+  /** With `expect: "absent"` and no `source`: the new entry's id and type. */
+  readonly id?: string;
+  readonly componentType?: ComponentType;
+  /** Merged into the entry's metadata, key by key. */
+  readonly metadata?: JsonObject;
+  /** Sets `lastSeen` to the store's now. A granted lock does that too. */
+  readonly touch?: boolean;
+  readonly lock?: LockWrite;
+}
+
+export type ChangePart =
+  | {
+      readonly kind: "put";
+      readonly name: string;
+      readonly expect: Version | "absent";
+      /** A takeover names the version of the old holder's record as well: a sign of life in between refuses it. */
+      readonly expectHolder?: Version;
+      readonly write: EntryWrite;
+    }
+  | { readonly kind: "remove"; readonly name: string; readonly expect: Version; readonly word?: Loss }
+  /** Moves the entry, text and lock and waiters' word included; refused when `to` exists. A lock is marked revoked. */
+  | { readonly kind: "rename"; readonly name: string; readonly to: string; readonly expect: Version }
+  /** `Change.holder` joins the queue of `name` at its end. A ticket that is queued already keeps its place. */
+  | { readonly kind: "enqueue"; readonly name: string; readonly ticket: string }
+  | { readonly kind: "dequeue"; readonly name: string; readonly ticket: string }
+  /** Starts the time in which the waiter may take the free name before it is passed over. */
+  | { readonly kind: "offer"; readonly name: string; readonly ticket: string };
+
+/** All parts or none. */
+export interface Change {
+  /** In whose name: required by `grant` and `enqueue`. */
+  readonly holder: Holder;
+  readonly parts: readonly ChangePart[];
+}
+
+export type CommitResult =
+  /** Written, as durable as the store promises. `snapshots` shows each name the parts mention, as it is now. */
+  | { readonly kind: "done"; readonly snapshots: ReadonlyMap<string, Snapshot> }
+  /** A precondition failed and nothing was changed. `snapshots` shows the names as they are. */
+  | { readonly kind: "conflict"; readonly snapshots: ReadonlyMap<string, Snapshot> }
+  /** The write may or may not have happened: read back, do not repeat blindly. */
+  | { readonly kind: "unknown"; readonly cause: unknown };
+
+export interface StoreCapabilities {
+  /** Whose clock measures a holder's silence. */
+  readonly timeAuthority: "process" | "machine" | "store";
+  /** Whether the death of a holder's process can be proved, so that its names are free at once. */
+  readonly deathProof: boolean;
+  /** Guarantees (docs/SPEC.md) that do not hold here without exception, and why. */
+  readonly exceptions: readonly { readonly guarantee: string; readonly why: string }[];
+}
+
+export interface ListFilter {
+  readonly componentType?: ComponentType;
+}
+
+export interface Store {
+  readonly capabilities: StoreCapabilities;
+
+  read(name: string): Promise<Snapshot>;
+
+  commit(change: Change): Promise<CommitResult>;
+
+  /**
+   * Refreshes, in one round trip, the locks on `names` (name → fencing token) and tells which of them are no longer
+   * this holder's. A lock of the holder that is not named lapses, its TTL after its last refresh. A lock that is
+   * marked revoked is answered as lost and not refreshed.
+   */
+  heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>>;
+
+  /** Every entry that passes the filter, in pages; a record is never null here. */
+  list(filter?: ListFilter): AsyncIterable<Snapshot>;
+
+  /**
+   * Yields whenever one of `names` (all, when not given) may have changed, its holder's death included where the
+   * store can prove it. Yields once as soon as it listens, so that "watch, then read" misses nothing. Ends when
+   * `signal` aborts.
+   */
+  watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void>;
+
+  /**
+   * Gives up all locks of the holder and leaves every queue, synchronously and within a bounded time; for the last
+   * moments of a process. Absent where the store cannot: there the TTL does it.
+   */
+  releaseNow?(holder: Holder): void;
+
+  /** A descriptor that a child process may inherit, so that the holder is proved dead only when the child is gone too. */
+  presenceDescriptor?(holder: Holder): number;
+
+  /** Whether what was lost by damage waits for an operator, and what he is told. Absent: the store recovers by itself. */
+  readonly recovery?: Recovery;
+
+  /** Idempotent. The holder's presence ends with it. */
+  close(): Promise<void>;
+}
+
+/** What an operator is shown about a damaged registry, and can do. @see docs/SPEC.md#G8 */
+export interface Recovery {
+  inspect(): Promise<DamageReport | null>;
+  /** Writes what `inspect` showed and lets new names be made again. Refused when nothing is damaged. */
+  accept(): Promise<DamageReport>;
+}
+
+export interface DamageReport {
+  /** What was found, in one sentence. */
+  readonly what: string;
+  /** Names whose entries go on, from the last good copy or from what could be read. */
+  readonly recovered: readonly string[];
+  /** Names for which copy and file disagree; the copy's id goes on. */
+  readonly conflicts: readonly string[];
+  /** Where the damaged bytes are kept; null when the file was missing. */
+  readonly evidencePath: string | null;
+}
