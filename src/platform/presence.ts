@@ -1,21 +1,11 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fstatSync, linkSync, lstatSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Holder } from "../core/entry.js";
 import { NameholdError } from "../core/errors.js";
 import type { MonotonicMs } from "../core/timing.js";
+import { makeDirectory } from "./directory.js";
 import { tryFlock } from "./flock.js";
-import { adoptOwnership, ownershipBeneath, ownershipInside } from "./ownership.js";
+import { adoptOwnership, ownershipInside } from "./ownership.js";
 import { type PresenceFile, withPresenceFile } from "./presence-file.js";
 import { presenceFileName } from "./presence-path.js";
 import { describeSelf, encodeBeat, encodePresence, PRESENCE_BYTES_MAX } from "./presence-record.js";
@@ -121,22 +111,6 @@ export class Presence {
 
 /** Each attempt that fails needs another process to touch the same file just then. */
 const ATTEMPTS_MAX = 16;
-
-function makeDirectory(directory: string): void {
-  const wanted = ownershipBeneath(dirname(directory));
-  try {
-    mkdirSync(directory, wanted.mode);
-  } catch (failure) {
-    if (errnoOf(failure) === "EEXIST") return;
-    throw failure;
-  }
-  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  try {
-    adoptOwnership(fd, wanted);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** @returns nothing when another process came in between */
 function createAt(path: string, holder: Holder, nowMs: MonotonicMs): number | undefined {

@@ -6,16 +6,8 @@ export function hostName(): string {
   return hostname();
 }
 
-/** This process's number in its own PID namespace; for people, never for decisions. */
-export const pid: number = process.pid;
-
 /** A new ULID: sorts after all earlier ones of this thread, 80 bits of the system's randomness. */
 export function newUlid(): string {
-  return nextUlid();
-}
-
-/** The id of one process's life as a holder; never inherited by a child or a worker thread. */
-export function newInstanceId(): string {
   return nextUlid();
 }
 

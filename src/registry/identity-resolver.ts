@@ -40,7 +40,7 @@ export class IdentityResolver implements AsyncDisposable {
 
   /** As `resolve`, and where the ID came from. */
   async resolveWithInfo(name: string, componentType: ComponentType, options: IdentityResolveOptions = {}): Promise<ResolveResult> {
-    const { id, isNew } = await this.localRegistry.resolveDetailed(name, componentType, options);
+    const { id, isNew } = await this.localRegistry.resolveWithInfo(name, componentType, options);
     return { name, id, componentType, isNew, source: "local" };
   }
 

@@ -1,8 +1,7 @@
 import type { ComponentType, JsonObject, RegistryEntry } from "../core/entry.js";
-import { lossError } from "./claim.js";
 import { LockManager } from "./lock-manager.js";
 import { openFileRegistry } from "./open-registry.js";
-import type { Registry } from "./registry.js";
+import type { Registry, Resolution } from "./registry.js";
 import type { CleanOptions, ImportOptions, ImportReport } from "./transfer.js";
 
 export interface LocalRegistryManagerOptions {
@@ -22,11 +21,6 @@ export interface ManagerResolveOptions {
   readonly retryTimeoutMs?: number;
   /** Accept a name that is registered as another type, as the reference does. Default false. */
   readonly allowTypeMismatch?: boolean;
-}
-
-export interface Resolution {
-  readonly id: string;
-  readonly isNew: boolean;
 }
 
 /**
@@ -54,20 +48,14 @@ export class LocalRegistryManager implements AsyncDisposable {
    * @throws RegistryError `type-mismatch`
    */
   async resolve(name: string, componentType: ComponentType, options: ManagerResolveOptions = {}): Promise<string> {
-    return (await this.resolveDetailed(name, componentType, options)).id;
+    return (await this.resolveWithInfo(name, componentType, options)).id;
   }
 
   /** As `resolve`, and whether the name was made by it. */
-  async resolveDetailed(name: string, componentType: ComponentType, options: ManagerResolveOptions = {}): Promise<Resolution> {
+  async resolveWithInfo(name: string, componentType: ComponentType, options: ManagerResolveOptions = {}): Promise<Resolution> {
     const { metadata, acquireLock = true, retryTimeoutMs = 0, allowTypeMismatch = false } = options;
     const request = { type: componentType, allowTypeMismatch, ...(metadata === undefined ? {} : { metadata }) };
-    if (!acquireLock) {
-      const known = await this.registry.lookup(name);
-      return { id: await this.registry.resolve(name, request), isNew: known === null };
-    }
-    if (this.registry.claimed(name)?.held === true) {
-      return { id: await this.registry.resolve(name, request), isNew: false };
-    }
+    if (!acquireLock || this.registry.claimed(name)?.held === true) return this.registry.resolveWithInfo(name, request);
     const { id, isNew } = await this.registry.claim(name, { ...request, waitMs: retryTimeoutMs });
     return { id, isNew };
   }
@@ -86,9 +74,8 @@ export class LocalRegistryManager implements AsyncDisposable {
    *
    * @throws RegistryLockError `lost` when it is not ours
    */
-  async refreshLock(name: string): Promise<void> {
-    const loss = (await this.registry.refreshLocks([name])).get(name);
-    if (loss !== undefined) throw lossError(name, loss);
+  refreshLock(name: string): Promise<void> {
+    return this.registry.refresh(name);
   }
 
   /** Stops the heartbeat and gives the lock up. A lock of another is left alone. */

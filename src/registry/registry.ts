@@ -1,13 +1,14 @@
-import { COMPONENT_TYPES, type ComponentType, type JsonObject, type RegistryEntry } from "../core/entry.js";
+import { COMPONENT_TYPES, type ComponentType, type JsonObject, type RegistryEntry, type RegistryLock } from "../core/entry.js";
 import { NameholdError, RegistryError } from "../core/errors.js";
-import { heldError, judgeLock, type LockState } from "../core/lock-rules.js";
+import { heldBy, heldError, judgeLock, type LockState } from "../core/lock-rules.js";
+import { checkMetadata } from "../core/metadata.js";
 import { checkName, quoteName } from "../core/name.js";
 import type { EntryRecord, Loss, Revocation, Snapshot, Waiter } from "../core/record.js";
 import { later } from "../core/timing.js";
 import { newUlid } from "../platform/process-identity.js";
 import type { ChangePart, Recovery, Store } from "../stores/store.js";
 import { acquire, checkComponentType, snapshotOf, type WaitInfo } from "./acquire.js";
-import { Claim } from "./claim.js";
+import { Claim, lossError } from "./claim.js";
 import { atExit } from "./exit-hook.js";
 import type { HeartbeatTarget } from "./heartbeat.js";
 import type { LockManager } from "./lock-manager.js";
@@ -21,6 +22,12 @@ export interface ResolveOptions {
   readonly metadata?: JsonObject;
   /** Accept a name that is registered as another type. Default false. */
   readonly allowTypeMismatch?: boolean;
+}
+
+export interface Resolution {
+  readonly id: string;
+  /** Whether the name was made by this call. */
+  readonly isNew: boolean;
 }
 
 export interface ClaimOptions extends ResolveOptions {
@@ -66,7 +73,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     this.lockManager = lockManager;
     this.#observer = new Observer(lockManager.clock);
     this.#cancelExitHook = atExit(() => {
-      if (this.#claims.size > 0) store.releaseNow?.(lockManager.holder);
+      store.releaseNow?.(lockManager.holder);
     });
   }
 
@@ -80,10 +87,12 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
    */
   async claim(name: string, options: ClaimOptions): Promise<Claim> {
     this.#checkOpen();
-    checkName(name);
-    checkType(options.type);
+    checkRequest(name, options);
     const waitMs = checkWait(options);
     const { clock, holder, timing, heartbeat } = this.lockManager;
+    // An earlier claim that has ended is given up now, so that its lock does not stand in this one's way.
+    const earlier = this.#claims.get(name);
+    if (earlier?.held === false) await earlier.release();
     const acquired = await acquire(
       {
         store: this.store,
@@ -99,11 +108,24 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     const claim = new Claim({ name, id: record.entry.id, token, isNew, deadline }, clock, (it) => this.#giveUp(it));
     this.#claims.set(name, claim);
     heartbeat.start(claim, this);
-    if (options.signal?.aborted === true || this.#closing !== undefined) {
-      await claim.release();
-      throw new NameholdError("aborted", `The claim on ${quoteName(name)} was cancelled and given back.`, { name });
+    const refusal = this.#refuseGrant(claim, options.signal);
+    if (refusal === undefined) return claim;
+    await claim.release();
+    throw refusal;
+  }
+
+  /** A grant that lands after an abort, or after its own deadline, is given back. */
+  #refuseGrant({ name, held }: Claim, signal: AbortSignal | undefined): NameholdError | undefined {
+    if (signal?.aborted === true || this.#closing !== undefined) {
+      return new NameholdError("aborted", `The claim on ${quoteName(name)} was cancelled and given back.`, { name });
     }
-    return claim;
+    if (held) return undefined;
+    const { lockTtlMs } = this.lockManager;
+    return new RegistryError(
+      "busy",
+      `The claim on ${quoteName(name)} took longer than its TTL of ${lockTtlMs} ms, and was given back. Try again, or take a longer TTL.`,
+      { name },
+    );
   }
 
   /**
@@ -112,26 +134,22 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
    * @throws RegistryError `type-mismatch`
    */
   async resolve(name: string, options: ResolveOptions): Promise<string> {
-    checkName(name);
-    checkType(options.type);
-    const { metadata } = options;
-    const record = await this.#update(name, (snapshot) => {
-      if (snapshot.record !== null && options.allowTypeMismatch !== true) {
-        checkComponentType(name, options.type, snapshot.record.entry.componentType);
-      }
-      return {
-        kind: "put",
-        name,
-        expect: snapshot.record?.version ?? "absent",
-        write: {
-          ...(snapshot.record === null ? { id: newUlid(), componentType: options.type } : {}),
-          ...(metadata === undefined ? {} : { metadata }),
-          touch: true,
-        },
-      };
+    return (await this.resolveWithInfo(name, options)).id;
+  }
+
+  /** As `resolve`, and whether the name was made by it. */
+  async resolveWithInfo(name: string, options: ResolveOptions): Promise<Resolution> {
+    checkRequest(name, options);
+    const { type, metadata } = options;
+    let isNew = false;
+    const record = await this.#update(name, ({ record: known }) => {
+      if (known !== null && options.allowTypeMismatch !== true) checkComponentType(name, type, known.entry.componentType);
+      isNew = known === null;
+      const made = known === null ? { id: newUlid(), componentType: type } : {};
+      const write = { ...made, ...(metadata === undefined ? {} : { metadata }), touch: true };
+      return { kind: "put", name, expect: known?.version ?? "absent", write };
     });
-    if (record === null) throw new RegistryError("not-found", `${quoteName(name)} vanished while it was resolved. Try again.`, { name });
-    return record.entry.id;
+    return { id: this.#existing({ name, record }).entry.id, isNew };
   }
 
   /** The name's ID, or null when there is no such name. A registry that cannot be read is an error, never null. */
@@ -187,18 +205,18 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
    * gives the lock up, is proved dead, or its TTL has passed.
    *
    * @param options.now frees the name at once: two processes may then act for a while
-   * @throws RegistryError `not-found`
+   * @throws RegistryError `not-found`; `unsupported` for a holder that cannot be told (a Python process) without `now`
    */
   async revoke(name: string, options: { readonly reason: string; readonly now?: boolean }): Promise<NamedEntry> {
     const word: Loss = { reason: "revoked", detail: options.reason };
     const record = await this.#update(name, (snapshot) => {
-      const { version, entry } = this.#existing(snapshot);
+      const { version, entry, token } = this.#existing(snapshot);
       if (entry.lock === null) return null;
+      if (token === null && options.now !== true) throw cannotTell(name, entry.lock);
       const lock = options.now === true ? ({ kind: "clear", word } as const) : ({ kind: "revoke", reason: options.reason } as const);
       return { kind: "put", name, expect: version, write: { lock } };
     });
-    if (record === null) throw notFound(name);
-    return this.#describe(record, await this.store.read(name));
+    return this.#describe(this.#existing({ name, record }), await this.store.read(name));
   }
 
   /**
@@ -253,6 +271,22 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   /** The claim of this process on the name, held or revoked and not yet given up. */
   claimed(name: string): Claim | undefined {
     return this.#claims.get(name);
+  }
+
+  /**
+   * Refreshes the claim on the name now, beside its heartbeat.
+   *
+   * @throws RegistryLockError `lost` when this process does not hold the name
+   */
+  async refresh(name: string): Promise<void> {
+    const { clock, timing } = this.lockManager;
+    const claim = this.#claims.get(name);
+    if (claim?.held !== true) throw lossError(name, claim?.loss ?? { reason: "removed" });
+    const sentAt = clock.monotonicMs();
+    const loss = (await this.refreshLocks([name])).get(name);
+    if (loss === undefined) claim.refreshed(later(sentAt, timing.holdMs));
+    else claim.lost(loss);
+    if (claim.loss !== null) throw lossError(name, claim.loss);
   }
 
   /** Refreshes the locks of this process on `names` in one round trip, and tells which are not its own any more. */
@@ -327,7 +361,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     );
   }
 
-  #existing(snapshot: Snapshot): EntryRecord {
+  #existing(snapshot: Pick<Snapshot, "name" | "record">): EntryRecord {
     if (snapshot.record === null) throw notFound(snapshot.name);
     return snapshot.record;
   }
@@ -350,9 +384,20 @@ function notFound(name: string): RegistryError {
   return new RegistryError("not-found", `There is no name ${quoteName(name)} in this registry.`, { name });
 }
 
-function checkType(type: unknown): void {
-  if ((COMPONENT_TYPES as readonly unknown[]).includes(type)) return;
-  throw new NameholdError("invalid-input", `A component type is one of ${COMPONENT_TYPES.join(", ")}, not ${JSON.stringify(type)}.`);
+function cannotTell(name: string, lock: RegistryLock): RegistryError {
+  return new RegistryError(
+    "unsupported",
+    `${quoteName(name)} is held by ${lock.holderHost} (PID ${lock.holderPid}), which takes no fencing token and cannot be told (a Python process). End that process, or revoke at once ('now'), knowing that both may act for a while.`,
+    { name, heldBy: heldBy(lock) },
+  );
+}
+
+function checkRequest(name: unknown, { type, metadata }: ResolveOptions): void {
+  checkName(name);
+  if (!(COMPONENT_TYPES as readonly unknown[]).includes(type)) {
+    throw new NameholdError("invalid-input", `A component type is one of ${COMPONENT_TYPES.join(", ")}, not ${JSON.stringify(type)}.`);
+  }
+  if (metadata !== undefined) checkMetadata(metadata);
 }
 
 function checkWait({ waitMs = 0, signal }: ClaimOptions): number {

@@ -6,8 +6,17 @@ import type { WallMs } from "../../core/timing.js";
 
 export type Assessment =
   | { readonly kind: "sound"; readonly document: RegistryDocument }
-  /** `document` is what goes on, null where there is no copy to go on from. */
-  | { readonly kind: "damaged"; readonly what: string; readonly document: RegistryDocument | null; readonly conflicts: readonly string[] };
+  | Damaged;
+
+export interface Damaged {
+  readonly kind: "damaged";
+  readonly what: string;
+  /** What can go on: the copy with the newer entries of the file, or without a copy what can be read of the file. */
+  readonly document: RegistryDocument;
+  readonly conflicts: readonly string[];
+  /** Whether there was a copy: without one nothing goes on before an operator has confirmed it. */
+  readonly hasCopy: boolean;
+}
 
 /**
  * @param file the registry file's bytes, undefined when it is missing
@@ -16,17 +25,17 @@ export type Assessment =
 export function assess(file: Uint8Array | undefined, copy: RegistryDocument | null, now: WallMs): Assessment {
   if (file === undefined) {
     if (copy === null) return { kind: "sound", document: RegistryDocument.empty(now) };
-    return { kind: "damaged", what: "the registry file is missing", document: copy.clone(), conflicts: [] };
+    return { kind: "damaged", what: "the registry file is missing", document: copy.clone(), conflicts: [], hasCopy: true };
   }
   const text = decode(file);
   try {
     if (text === undefined) throw new RegistryDamage("not-json", "the registry is not valid UTF-8");
     const document = RegistryDocument.parse(text);
     if (copy === null || !isForeign(document, copy)) return { kind: "sound", document };
-    return recover("the registry file is another registry than before: known names are gone or have other IDs", text, copy);
+    return recover("the registry file is another registry than before: known names are gone or have other IDs", text, copy, now);
   } catch (error) {
     if (!(error instanceof RegistryDamage)) throw error;
-    return recover(error.message, text ?? new TextDecoder().decode(file), copy);
+    return recover(error.message, text ?? new TextDecoder().decode(file), copy, now);
   }
 }
 
@@ -53,19 +62,18 @@ export function isForeign(document: RegistryDocument, copy: RegistryDocument): b
 }
 
 /** The copy, with the newer entries of the torn text where they do not contradict it: the copy's IDs go on. */
-function recover(what: string, text: string, copy: RegistryDocument | null): Assessment {
-  if (copy === null) return { kind: "damaged", what, document: null, conflicts: [] };
-  const document = copy.clone();
-  const owners = new Map([...copy.names()].map((name) => [entryIdOf(copy.entryText(name) ?? ""), name]));
+function recover(what: string, text: string, copy: RegistryDocument | null, now: WallMs): Damaged {
+  const document = copy?.clone() ?? RegistryDocument.empty(now);
+  const owners = new Set([...document.names()].map((name) => entryIdOf(document.entryText(name) ?? "")));
   const conflicts: string[] = [];
   for (const [name, entryText] of RegistryDocument.salvage(text)) {
     const id = entryIdOf(entryText);
-    const known = copy.entryText(name);
+    const known = document.entryText(name);
     const isConflict = known === undefined ? owners.has(id) : entryIdOf(known) !== id;
     if (isConflict) conflicts.push(name);
     else document.setEntry(name, entryText);
   }
-  return { kind: "damaged", what, document, conflicts };
+  return { kind: "damaged", what, document, conflicts, hasCopy: copy !== null };
 }
 
 function decode(bytes: Uint8Array): string | undefined {

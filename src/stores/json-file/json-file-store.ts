@@ -1,16 +1,17 @@
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Holder } from "../../core/entry.js";
 import { NameholdError } from "../../core/errors.js";
 import type { Loss, Snapshot } from "../../core/record.js";
 import { EntryDamage } from "../../core/text/entry-text.js";
 import type { Clock, MonotonicMs } from "../../core/timing.js";
+import { sweepTemporaries } from "../../platform/atomic-file.js";
 import { systemClock } from "../../platform/clock.js";
-import { isLocalFileSystem } from "../../platform/file-system.js";
 import { Presence } from "../../platform/presence.js";
 import { sweepPresences } from "../../platform/presence-probe.js";
 import type { Change, CommitResult, DamageReport, ListFilter, Recovery, Store, StoreCapabilities } from "../store.js";
 import { applyChange } from "./apply-change.js";
 import { FileWatch } from "./file-watch.js";
+import { prune } from "./prune.js";
 import { refreshLocks, releaseAll } from "./refresh-locks.js";
 import { RegistryFile, type View, type Work } from "./registry-file.js";
 import { snapshotFrom } from "./snapshot.js";
@@ -24,6 +25,8 @@ export interface JsonFileStoreOptions {
 /** At the end of a process there is little time left. */
 const RELEASE_NOW_MS = 300;
 const SWEPT_PRESENCES_MAX = 64;
+/** No writer of ours takes so long; older temporary files are of crashed ones. */
+const LEFTOVER_MS = 60_000;
 
 interface OwnPresence {
   readonly presence: Presence;
@@ -54,7 +57,7 @@ export class JsonFileStore implements Store {
   }
 
   get capabilities(): StoreCapabilities {
-    const deathProof = isLocalFileSystem(this.#file.holdersDirectory);
+    const deathProof = this.#file.isLocal();
     const python = { guarantee: "G2", why: "A Python process takes over by its wall clock, and clears locks by a forced rename." };
     const remote = { guarantee: "G6", why: "The file system is not known to be local: a dead holder's names are free after its TTL." };
     return { timeAuthority: "machine", deathProof, exceptions: deathProof ? [python] : [python, remote] };
@@ -161,7 +164,9 @@ export class JsonFileStore implements Store {
     const presence = Presence.create(this.#file.holdersDirectory, holder, { nowMs });
     const own = { presence, lastBeat: nowMs };
     this.#presences.set(holder.instance, own);
+    prune(work, this.#file.holdersDirectory);
     work.afterWrite.push(() => {
+      sweepTemporaries(dirname(this.path), LEFTOVER_MS);
       sweepPresences(this.#file.holdersDirectory, (instance) => work.sidecar.names(instance), SWEPT_PRESENCES_MAX);
     });
     return own;
@@ -177,9 +182,13 @@ export class JsonFileStore implements Store {
   }
 
   async #inspect(): Promise<DamageReport | null> {
-    const view = await this.#view();
-    const damage = view.sidecar.damage;
-    return damage === null ? null : { ...damage, recovered: [...view.document.names()] };
+    this.#checkOpen();
+    const found = this.#file.damage();
+    if (found?.hasCopy === false) {
+      return { what: found.what, recovered: [...found.document.names()], conflicts: found.conflicts, evidencePath: this.path };
+    }
+    const { document, sidecar } = await this.#file.view();
+    return sidecar.damage === null ? null : { ...sidecar.damage, recovered: [...document.names()] };
   }
 
   async #accept(): Promise<DamageReport> {

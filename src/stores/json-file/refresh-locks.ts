@@ -26,7 +26,8 @@ export function refreshLocks(
     if (loss !== undefined) lost.set(name, loss);
   }
   for (const [name, note] of work.sidecar.locks) {
-    const isLapsing = note.instance === holder.instance && !names.has(name) && note.lapsingSince === null;
+    const isRefreshed = names.has(name) && !lost.has(name);
+    const isLapsing = note.instance === holder.instance && !isRefreshed && note.lapsingSince === null;
     if (isLapsing) work.sidecar.locks.set(name, { ...note, lapsingSince: lastBeat });
   }
   return lost;

@@ -17,7 +17,7 @@ import { holdersDirectoryOf } from "../../platform/presence-path.js";
 import { resolveLinks } from "../../platform/real-path.js";
 import { backUp } from "./backup.js";
 import { type ClockReading, noteClock, restartedNote } from "./clock-note.js";
-import { assess, type Assessment, isForeign, readCopy } from "./damage.js";
+import { assess, type Assessment, type Damaged, isForeign, readCopy } from "./damage.js";
 import { FileTurn } from "./file-turn.js";
 import { Sidecar } from "./sidecar.js";
 
@@ -118,20 +118,26 @@ export class RegistryFile {
     });
   }
 
-  /**
-   * Makes what can be read of a damaged registry without a copy its last good copy, so that it can go on from there.
-   * Does nothing where there is something to go on from.
-   */
+  /** The damage that is in the file now, not yet gone on from; undefined when it is sound. */
+  damage(): Damaged | undefined {
+    const assessment = this.#assess();
+    return assessment.kind === "damaged" ? assessment : undefined;
+  }
+
+  /** Where there is no last good copy: makes what can be read of the damaged file one. */
   async salvage(): Promise<void> {
     this.#prepare();
     await this.#turn.take(this.#timeoutMs, () => {
       const assessment = this.#assess();
-      if (assessment.kind === "sound" || assessment.document !== null) return;
-      const document = RegistryDocument.empty(this.#clock.wallMs());
-      const text = readFileOrAbsent(this.path)?.toString("utf8") ?? "";
-      for (const [name, entryText] of RegistryDocument.salvage(text)) document.setEntry(name, entryText);
-      replaceFile(this.copyPath, document.toString(), { durable: true });
+      if (assessment.kind === "sound" || assessment.hasCopy) return;
+      replaceFile(this.copyPath, assessment.document.toString(), { durable: true });
     });
+  }
+
+  /** Whether the files are on a file system of this machine's own, so that presences prove deaths. */
+  isLocal(): boolean {
+    const exists = statSync(this.holdersDirectory, { throwIfNoEntry: false }) !== undefined;
+    return isLocalFileSystem(exists ? this.holdersDirectory : nearestDirectory(this.path));
   }
 
   /** Waits for what is queued, and lets go of the lock files. */
@@ -189,10 +195,10 @@ export class RegistryFile {
     const assessment = this.#assess();
     const sidecar = this.#readSidecar();
     sidecar.clock = noteClock(sidecar.clock, reading);
-    const shared = { sidecar, reading, isLocal: isLocalFileSystem(this.holdersDirectory) };
+    const shared = { sidecar, reading, isLocal: this.isLocal() };
     const changes = { identityChanged: false, keepBackup: null, tokenMinted: false, afterWrite: [] };
     if (assessment.kind === "sound") return { ...shared, ...changes, document: assessment.document.clone() };
-    if (assessment.document === null) throw irrecoverable(this.path, assessment.what);
+    if (!assessment.hasCopy) throw irrecoverable(this.path, assessment.what);
     this.#noteDamage(sidecar, assessment);
     // Locks that the damage has swallowed may be alive: nothing that was written before is judged by the wall clock.
     sidecar.clock = restartedNote(reading);
@@ -244,7 +250,7 @@ export class RegistryFile {
     const before = readFileOrAbsent(this.sidecarPath)?.toString("utf8") ?? "";
     const after = work.sidecar.toText(bootId());
     if (before === after) return undefined;
-    replaceFile(this.sidecarPath, after, { durable: work.tokenMinted });
+    replaceFile(this.sidecarPath, after, { durable: work.tokenMinted || work.sidecar.damage !== null });
     return before;
   }
 
@@ -259,11 +265,11 @@ export class RegistryFile {
   }
 
   #viewOf(document: RegistryDocument): View {
-    return { document, sidecar: this.#readSidecar(), reading: this.#reading(), isLocal: this.#isLocal() };
+    return { document, sidecar: this.#readSidecar(), reading: this.#reading(), isLocal: this.isLocal() };
   }
 
-  #damagedView(assessment: Assessment & { kind: "damaged" }): View {
-    if (assessment.document === null) throw irrecoverable(this.path, assessment.what);
+  #damagedView(assessment: Damaged): View {
+    if (!assessment.hasCopy) throw irrecoverable(this.path, assessment.what);
     const view = this.#viewOf(assessment.document);
     const { what, conflicts } = assessment;
     view.sidecar.damage ??= { what, conflicts, evidencePath: null };
@@ -271,7 +277,7 @@ export class RegistryFile {
     return view;
   }
 
-  #noteDamage(sidecar: Sidecar, { what, conflicts }: Assessment & { kind: "damaged" }): void {
+  #noteDamage(sidecar: Sidecar, { what, conflicts }: Damaged): void {
     const bytes = readFileOrAbsent(this.path);
     let evidencePath: string | null = null;
     if (bytes !== undefined) {
@@ -291,11 +297,6 @@ export class RegistryFile {
 
   #reading(): ClockReading {
     return { bootId: bootId(), wall: wallMs(this.#clock.wallMs()), monotonic: this.#clock.monotonicMs() };
-  }
-
-  #isLocal(): boolean {
-    const exists = statSync(this.holdersDirectory, { throwIfNoEntry: false }) !== undefined;
-    return exists && isLocalFileSystem(this.holdersDirectory);
   }
 
   #checkTurn(): void {
@@ -347,6 +348,12 @@ class Cached<T> {
   text(): string | undefined {
     return this.#bytes?.toString("utf8");
   }
+}
+
+/** The directory in which the registry is, or will be made. */
+function nearestDirectory(path: string): string {
+  const parent = dirname(path);
+  return parent === path || statSync(parent, { throwIfNoEntry: false }) !== undefined ? parent : nearestDirectory(parent);
 }
 
 const NO_TIME = wallMs(0);

@@ -1,0 +1,32 @@
+import type { Command } from "commander";
+import { isNameholdError, RegistryLockError } from "../../core/errors.js";
+import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
+import { displayName, print, printJson } from "../output.js";
+
+interface RenameOptions extends GlobalOptions {
+  readonly force?: boolean;
+}
+
+export function addRenameCommand(program: Command): void {
+  defineCommand(program, {
+    usage: "rename <old> <new>",
+    summary: "give a component another name; its ID stays",
+    examples: ["namehold rename liquidhandler_1 liquidhandler_left"],
+    failures: ["not-found", "already-exists", "held"],
+  })
+    .option("-f, --force", "also while it is held: the holder is told, and must give it up")
+    .action((from: string, to: string, _options: unknown, command: Command) =>
+      rename(from, to, command.optsWithGlobals<RenameOptions>()),
+    );
+}
+
+async function rename(from: string, to: string, options: RenameOptions): Promise<void> {
+  const id = await withRegistry(options, (registry) =>
+    registry.rename(from, to, { force: options.force === true }).catch((error: unknown) => {
+      if (!isNameholdError(error, "held")) throw error;
+      throw new RegistryLockError("held", `${error.message} Stop it first, or use --force.`, { ...error.details, cause: error });
+    }),
+  );
+  if (options.json === true) printJson({ from, to, id });
+  else print(`Renamed ${displayName(from)} to ${displayName(to)}. Its ID stays ${id}.`);
+}

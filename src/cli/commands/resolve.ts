@@ -1,0 +1,31 @@
+import type { Command } from "commander";
+import { RegistryError } from "../../core/errors.js";
+import { quoteName } from "../../core/name.js";
+import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
+import { print, printJson } from "../output.js";
+
+export function addResolveCommand(program: Command): void {
+  defineCommand(program, {
+    usage: "resolve <name>",
+    summary: "print the ID of a name",
+    description: "Print the ID of a name. A name that does not exist is not made: see namehold run.",
+    examples: ["namehold resolve liquidhandler_1", "id=$(namehold resolve liquidhandler_1)"],
+    failures: ["not-found"],
+  }).action((name: string, _options: unknown, command: Command) =>
+    resolve(name, command.optsWithGlobals<GlobalOptions>()),
+  );
+}
+
+async function resolve(name: string, options: GlobalOptions): Promise<void> {
+  const { entry, state } = await withRegistry(options, async (registry) => {
+    const found = await registry.entry(name);
+    if (found !== null) return found;
+    const message = `There is no name ${quoteName(name)} in ${registry.location}. See namehold list.`;
+    throw new RegistryError("not-found", message, { name });
+  });
+  if (options.json === true) {
+    printJson({ name, id: entry.id, type: entry.componentType, locked: state.kind === "held" });
+  } else {
+    print(entry.id);
+  }
+}

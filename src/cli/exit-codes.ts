@@ -1,0 +1,50 @@
+import { type ErrorCode, FAILURES, isNameholdError } from "../core/errors.js";
+
+/** What a failure means, for people. A failure without a text does not compile. */
+const MEANINGS: Readonly<Record<ErrorCode, string>> = {
+  "invalid-input": "wrong usage: an option, an argument or a value",
+  "not-found": "no such name or ID",
+  "already-exists": "the new name exists already",
+  "type-mismatch": "the name is registered as another type",
+  held: "another process holds the name",
+  lost: "the lock was lost, and the command was ended",
+  "wait-timeout": "the name was still held after the time to wait",
+  aborted: "cancelled",
+  busy: "the registry was busy for too long",
+  unreachable: "the registry cannot be reached",
+  damaged: "the registry is damaged (see namehold recover)",
+  "outcome-unknown": "whether the change was written is not known",
+  "read-only": "the registry may not be written",
+  "storage-failed": "the file system refused (a full disk, for example)",
+  unsupported: "this platform or Node.js version cannot do it",
+  fenced: "a later holder was there",
+  closed: "the registry was closed",
+};
+
+/** Any command may fail with these. */
+const ALWAYS: readonly ErrorCode[] = ["invalid-input", "busy", "damaged", "read-only", "storage-failed", "unsupported"];
+
+/** A fault of namehold itself. */
+const INTERNAL_STATUS = 70;
+
+export const USAGE_STATUS = FAILURES["invalid-input"].exitStatus;
+
+export function exitStatusOf(error: unknown): number {
+  return isNameholdError(error) ? FAILURES[error.code].exitStatus : INTERNAL_STATUS;
+}
+
+/**
+ * The part of a command's help that documents its exit statuses.
+ *
+ * @param own failures that only some commands have
+ * @param others statuses that come from elsewhere
+ */
+export function exitStatusHelp(own: readonly ErrorCode[], others: readonly (readonly [string, string])[] = []): string {
+  const failures = [...new Set([...own, ...ALWAYS])].map((code) => [String(FAILURES[code].exitStatus), MEANINGS[code]] as const);
+  const statuses = [["0", "done"] as const, ...failures, [String(INTERNAL_STATUS), "a fault of namehold"] as const]
+    .toSorted(([a], [b]) => Number(a) - Number(b));
+  return ["Exit status:", ...[...statuses, ...others].map(([status, meaning]) => `  ${status.padEnd(6)} ${meaning}`)].join("\n");
+}
+
+/** Every failure that there is. */
+export const ALL_FAILURES = Object.keys(FAILURES) as readonly ErrorCode[];

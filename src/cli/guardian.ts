@@ -1,0 +1,133 @@
+/**
+ * The guardian of one `namehold run`: a process of its own, in its own session, that ends the command when `run` cannot:
+ * because it was killed (the pipe ends) or stopped (no sign of life before the renew deadline). It holds the presence
+ * descriptor too, so that the name's holder is not proved dead while the command is being ended.
+ *
+ * It is started by guardian-link.ts and outlives every signal that a terminal or a service manager sends to all.
+ */
+import { writeSync } from "node:fs";
+import { FAILURES } from "../core/errors.js";
+import { quoteName } from "../core/name.js";
+import { later, type MonotonicMs } from "../core/timing.js";
+import { systemClock } from "../platform/clock.js";
+import { CommandProcesses } from "./run/command-processes.js";
+import { DueWatch } from "./run/due-watch.js";
+import { endProcesses } from "./run/end-processes.js";
+import { eachLine, type FromGuardian, PRESENCE_FD, type ToGuardian } from "./run/guardian-protocol.js";
+import { stopTimes, tickMs } from "./run/stop-times.js";
+
+type Guard = ToGuardian & { readonly kind: "guard" };
+
+/** What the command of a killed `run` has between SIGTERM and SIGKILL, when its name is held for so long. */
+const NOTICE_MS = 2_000;
+/** After this time beyond the hold, what cannot be killed never will be. */
+const GIVE_UP_MS = 60_000;
+
+class Guardian {
+  readonly #guard: Guard;
+  readonly #processes: CommandProcesses;
+  readonly #watch: DueWatch;
+  #deadline: MonotonicMs;
+  #killAt: MonotonicMs | undefined;
+  #isEnding = false;
+
+  constructor(guard: Guard) {
+    this.#guard = guard;
+    this.#deadline = guard.deadline;
+    const presenceFd = process.argv.includes("--presence") ? PRESENCE_FD : undefined;
+    this.#processes = new CommandProcesses({ mark: guard.mark, presenceFd });
+    this.#processes.spare(guard.run);
+    const tick = tickMs(guard.ttlMs);
+    // One tick later than `run` itself would act, which can say why.
+    this.#watch = new DueWatch(systemClock, tick, () => later(this.#dueAt(), tick), () => void this.#end("silent"));
+  }
+
+  hear(message: ToGuardian): void {
+    switch (message.kind) {
+      case "guard":
+        return;
+      case "command":
+        return this.#processes.lead(message.leader);
+      case "alive":
+        this.#deadline = message.deadline;
+        return;
+      case "ending":
+        this.#killAt = message.killAt;
+        return;
+      case "done":
+        return process.exit(0);
+      default:
+        message satisfies never;
+    }
+  }
+
+  runIsGone(): void {
+    void this.#end("gone");
+  }
+
+  #dueAt(): MonotonicMs {
+    return this.#killAt ?? stopTimes(this.#deadline, this.#guard.ttlMs).termAt;
+  }
+
+  async #end(why: "silent" | "gone"): Promise<void> {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#watch[Symbol.dispose]();
+    const { killAt } = stopTimes(this.#deadline, this.#guard.ttlMs);
+    const now = systemClock.monotonicMs();
+    const endAt = this.#killAt ?? (why === "gone" ? earlier(killAt, later(now, NOTICE_MS)) : killAt);
+    if (this.#processes.living().length > 0) this.#tell(why);
+    await endProcesses(this.#processes, systemClock, {
+      term: this.#killAt === undefined,
+      killAt: () => endAt,
+      goOn: () => systemClock.monotonicMs() < later(this.#deadline, GIVE_UP_MS),
+    });
+    process.exit(why === "gone" ? 0 : FAILURES.lost.exitStatus);
+  }
+
+  #tell(why: "silent" | "gone"): void {
+    answer("ending");
+    const run = `namehold run (PID ${this.#guard.run.pid})`;
+    const what = why === "gone" ? `${run} was killed` : `${run} gave no sign of life in time`;
+    write(2, `namehold: ${what}: ending the command that holds ${quoteName(this.#guard.name)}.\n`);
+  }
+}
+
+function earlier(a: MonotonicMs, b: MonotonicMs): MonotonicMs {
+  return a < b ? a : b;
+}
+
+function answer(word: FromGuardian): void {
+  write(1, `${word}\n`);
+}
+
+/** Whoever reads may be gone, or not read: neither must keep the guardian from its work. */
+function write(fd: 1 | 2, text: string): void {
+  try {
+    writeSync(fd, text);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (!["EPIPE", "EAGAIN", "EIO", "ECONNRESET"].includes(code)) throw error;
+  }
+}
+
+function main(): void {
+  for (const signal of ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGTSTP"] as const) {
+    process.on(signal, () => {});
+  }
+  let guardian: Guardian | undefined;
+  const hear = eachLine((line) => {
+    const message = JSON.parse(line) as ToGuardian;
+    if (message.kind === "guard") {
+      guardian = new Guardian(message);
+      answer("ready");
+    }
+    guardian?.hear(message);
+  });
+  process.stdin.setEncoding("utf8").on("data", hear);
+  // An error of the pipe says the same as its end.
+  process.stdin.on("error", () => guardian?.runIsGone());
+  process.stdin.on("end", () => (guardian === undefined ? process.exit(0) : guardian.runIsGone()));
+}
+
+main();

@@ -1,0 +1,58 @@
+import { isatty } from "node:tty";
+import pc from "picocolors";
+
+/** Colour on a terminal only, whatever CI or pipe it is. */
+export const colour = pc.createColors(
+  isatty(1) && process.env["NO_COLOR"] === undefined && process.env["TERM"] !== "dumb",
+);
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** A sentence for the person at the terminal, beside the output. */
+export function tell(text: string): void {
+  process.stderr.write(`namehold: ${printable(text)}\n`);
+}
+
+/** Text from a registry, without what would steer a terminal or forge a line. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{C}\u2028\u2029]/gu, (character) =>
+    Array.from({ length: character.length }, (_, index) => escaped(character.charCodeAt(index))).join(""),
+  );
+}
+
+/** A name where it stands alone: as it is when that is unmistakable, else quoted. */
+export function displayName(name: string): string {
+  return /^[^\s"\p{C}]+(?: [^\s"\p{C}]+)*$/u.test(name) ? name : printable(JSON.stringify(name));
+}
+
+export function displayTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+export function displayDuration(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1_000).toFixed(1)} s` : `${Math.round(ms / 1_000)} s`;
+}
+
+/**
+ * Ends quietly when nobody reads the output any more (`namehold list | head -1`). When nobody reads the messages, the
+ * work goes on: a held name must not depend on a log's reader.
+ */
+export function surviveClosedPipes(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(0);
+  });
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
+
+function escaped(codeUnit: number): string {
+  return `\\u${codeUnit.toString(16).padStart(4, "0")}`;
+}

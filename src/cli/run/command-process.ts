@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+
+export interface CommandEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface CommandOptions {
+  readonly name: string;
+  readonly id: string;
+  readonly token: number;
+  readonly presenceFd: number | undefined;
+}
+
+/** A command that was started. `ended` never rejects. */
+export interface StartedCommand {
+  readonly pid: number;
+  readonly ended: Promise<CommandEnd>;
+}
+
+/** A command that could not be started, with the exit status that a shell gives for that. */
+export class CommandNotStarted extends Error {
+  readonly exitStatus: 126 | 127;
+
+  constructor(exitStatus: 126 | 127, message: string, cause: unknown) {
+    super(message, { cause });
+    this.exitStatus = exitStatus;
+  }
+}
+
+/**
+ * Starts the command in a session and process group of its own, on the caller's standard streams, with the presence
+ * descriptor.
+ *
+ * @throws CommandNotStarted
+ */
+export async function startCommand(command: readonly string[], options: CommandOptions): Promise<StartedCommand> {
+  const [file = "", ...args] = command;
+  try {
+    const child = spawn(file, args, {
+      detached: true,
+      env: commandEnvironment(process.env, options),
+      stdio: ["inherit", "inherit", "inherit", ...(options.presenceFd === undefined ? [] : [options.presenceFd])],
+    });
+    const ended = whenEnded(child);
+    await once(child, "spawn");
+    return { pid: child.pid as number, ended };
+  } catch (error) {
+    throw notStarted(file, error);
+  }
+}
+
+/**
+ * The caller's environment, without anything of namehold's own in it: tokens of a lab server, and the marks of an outer
+ * `namehold run`.
+ */
+export function commandEnvironment(env: NodeJS.ProcessEnv, { name, id, token }: CommandOptions): NodeJS.ProcessEnv {
+  const theirs = Object.entries(env).filter(([key]) => !key.startsWith("NAMEHOLD_"));
+  return { ...Object.fromEntries(theirs), NAMEHOLD_NAME: name, NAMEHOLD_ID: id, NAMEHOLD_TOKEN: String(token) };
+}
+
+function whenEnded(child: ChildProcess): Promise<CommandEnd> {
+  return new Promise((resolve) => {
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+  });
+}
+
+function notStarted(file: string, cause: unknown): CommandNotStarted {
+  const code = (cause as NodeJS.ErrnoException).code;
+  const command = JSON.stringify(file);
+  if (code === "ENOENT") {
+    return new CommandNotStarted(127, `There is no command ${command}. Check its spelling and PATH.`, cause);
+  }
+  const why = code === "EACCES" ? "it is not executable for this user" : String((cause as Error).message);
+  return new CommandNotStarted(126, `The command ${command} could not be started: ${why}.`, cause);
+}
+

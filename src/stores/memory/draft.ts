@@ -1,0 +1,169 @@
+import type { Holder } from "../../core/entry.js";
+import { NameholdError } from "../../core/errors.js";
+import { heldBy, newLock } from "../../core/lock-rules.js";
+import type { Loss, Version } from "../../core/record.js";
+import { editEntry, readEntry, writeEntry } from "../../core/text/entry-text.js";
+import type { WallMs } from "../../core/timing.js";
+import { nextToken } from "../../core/token.js";
+import type { ChangePart, EntryWrite, LockWrite } from "../store.js";
+import type { Beat, Lock, Row } from "./row.js";
+
+export interface DraftBase {
+  readonly rows: ReadonlyMap<string, Row>;
+  readonly lastToken: number;
+  readonly holder: Holder;
+  readonly beat: Beat;
+}
+
+/**
+ * A change in the making, beside the rows that it starts from. Parts apply in order, each seeing those before it;
+ * versions stay those from before the change. Dropped when a part is refused.
+ */
+export class Draft {
+  /** Null for a name that goes away. */
+  readonly changed = new Map<string, Row | null>();
+  readonly words: { readonly instance: string; readonly name: string; readonly word: Loss }[] = [];
+  lastToken: number;
+  readonly #base: DraftBase;
+
+  constructor(base: DraftBase) {
+    this.#base = base;
+    this.lastToken = base.lastToken;
+  }
+
+  /** @returns false when the part's precondition fails */
+  apply(part: ChangePart): boolean {
+    switch (part.kind) {
+      case "put":
+        return this.#put(part);
+      case "remove":
+        return this.#remove(part);
+      case "rename":
+        return this.#rename(part);
+      case "enqueue":
+        return this.#enqueue(part.name, part.ticket);
+      case "dequeue":
+        return this.#editQueue(part.name, (row) => row.waiters.filter((waiter) => waiter.ticket !== part.ticket));
+      case "offer":
+        return this.#offer(part.name, part.ticket);
+      default:
+        return part satisfies never;
+    }
+  }
+
+  #put({ name, expect, expectHolder, write }: ChangePart & { kind: "put" }): boolean {
+    const row = this.#row(name);
+    if ((row?.version ?? "absent") !== expect) return false;
+    if (expectHolder !== undefined && row?.lock?.beat.version !== expectHolder) return false;
+    const kept = row ?? { version: "" as Version, text: "", lock: null, waiters: [] };
+    const text = this.#textAfter(row?.text, write);
+    const changed = { ...kept, text };
+    this.changed.set(name, write.lock === undefined ? changed : this.#lockAfter(name, changed, write.lock));
+    return true;
+  }
+
+  #textAfter(present: string | undefined, write: EntryWrite): string {
+    const now = this.#base.beat.wallAt;
+    const isSeen = write.touch === true || write.lock?.kind === "grant";
+    return editEntry(write.source === undefined ? (present ?? newEntry(write, now)) : imported(write.source, now), {
+      ...(write.metadata === undefined ? {} : { metadata: write.metadata }),
+      ...(isSeen ? { lastSeen: now } : {}),
+    });
+  }
+
+  #lockAfter(name: string, row: Row, write: LockWrite): Row {
+    const { beat, holder } = this.#base;
+    switch (write.kind) {
+      case "grant":
+        this.lastToken = nextToken(this.lastToken, beat.wallAt);
+        this.#leaveWord(name, row.lock, { reason: "taken", by: heldBy(newLock(holder, beat.wallAt)) });
+        return {
+          ...row,
+          lock: { holder, token: this.lastToken, acquiredAt: beat.wallAt, beat, revocation: null },
+          // The name is not free any more: the next time that it is, its waiter gets a full turn.
+          waiters: row.waiters.map((waiter) => ({ ...waiter, offeredAt: null })),
+        };
+      case "clear":
+        this.#leaveWord(name, row.lock, write.word);
+        return { ...row, lock: null };
+      case "revoke":
+        return { ...row, lock: revoked(row.lock, write.reason, beat) };
+      default:
+        return write satisfies never;
+    }
+  }
+
+  #remove({ name, expect, word }: ChangePart & { kind: "remove" }): boolean {
+    const row = this.#row(name);
+    if (row?.version !== expect) return false;
+    this.#leaveWord(name, row.lock, word);
+    this.changed.set(name, null);
+    return true;
+  }
+
+  #rename({ name, to, expect }: ChangePart & { kind: "rename" }): boolean {
+    const row = this.#row(name);
+    if (row?.version !== expect || this.#row(to) !== undefined) return false;
+    this.#leaveWord(name, row.lock, { reason: "renamed", renamedTo: to });
+    this.changed.set(name, null);
+    // Those who wait, wait for the name and not for the entry.
+    this.changed.set(to, { ...row, lock: revoked(row.lock, "renamed", this.#base.beat), waiters: [] });
+    return true;
+  }
+
+  #enqueue(name: string, ticket: string): boolean {
+    const { beat, holder } = this.#base;
+    const waiter = { ticket, instance: holder.instance, since: beat.wallAt, offeredAt: null };
+    if (this.#row(name) === undefined) return false;
+    return this.#editQueue(name, ({ waiters }) =>
+      waiters.some((other) => other.ticket === ticket) ? waiters : [...waiters, waiter],
+    );
+  }
+
+  /** An offer that was made is not made again, or its time would never end. */
+  #offer(name: string, ticket: string): boolean {
+    const offeredAt = this.#base.beat.at;
+    return this.#editQueue(name, ({ waiters }) =>
+      waiters.map((waiter) =>
+        waiter.ticket === ticket && waiter.offeredAt === null ? { ...waiter, offeredAt } : waiter,
+      ),
+    );
+  }
+
+  /** A queue that is gone has nobody in it: there is nothing to do, and nothing wrong. */
+  #editQueue(name: string, edit: (row: Row) => Row["waiters"]): true {
+    const row = this.#row(name);
+    if (row !== undefined) this.changed.set(name, { ...row, waiters: edit(row) });
+    return true;
+  }
+
+  #leaveWord(name: string, lock: Lock | null, word: Loss | undefined): void {
+    if (lock !== null && word !== undefined) this.words.push({ instance: lock.holder.instance, name, word });
+  }
+
+  #row(name: string): Row | undefined {
+    const changed = this.changed.get(name);
+    return changed === undefined ? this.#base.rows.get(name) : (changed ?? undefined);
+  }
+}
+
+function revoked(lock: Lock | null, reason: string, { wallAt }: Beat): Lock | null {
+  return lock === null ? null : { ...lock, revocation: { reason, at: wallAt } };
+}
+
+function newEntry({ id, componentType }: EntryWrite, now: WallMs): string {
+  if (id === undefined || componentType === undefined) {
+    throw new NameholdError("invalid-input", "A new entry needs an id and a component type, or a source.");
+  }
+  return writeEntry({ id, componentType, createdAt: now, lastSeen: now, metadata: {}, lock: null, workcellId: null });
+}
+
+/** An entry's text without its lock. */
+function imported(source: string, now: WallMs): string {
+  try {
+    readEntry(source, now);
+    return editEntry(source, { lock: null });
+  } catch (cause) {
+    throw new NameholdError("invalid-input", `The text is no entry: ${String(cause)}`, { cause });
+  }
+}

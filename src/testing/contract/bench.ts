@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { ulid } from "ulid";
+import type { Holder } from "../../core/entry.js";
+import { type ErrorCode, isNameholdError } from "../../core/errors.js";
+import { judgeLock, type LockState } from "../../core/lock-rules.js";
+import type { EntryRecord, HolderRecord, Loss, Snapshot } from "../../core/record.js";
+import type { ChangePart, CommitResult, EntryWrite, Store } from "../../stores/store.js";
+import type { MortalProcess, StoreFixture, StoreHarness } from "./harness.js";
+
+const TTL_MS = 30_000;
+const PATIENCE_MS = 5_000;
+const LOOK_AGAIN_MS = 5;
+
+/** A record with a lock that was granted by the store under test. */
+export type Granted = EntryRecord & { readonly token: number; readonly holder: HolderRecord };
+
+/** What the cases of the contract work with: a store and the steps that they share. Every step is one commit or read. */
+export class Bench {
+  readonly store: Store;
+  readonly ttlMs: number;
+  readonly #fixture: StoreFixture;
+  readonly #harness: StoreHarness;
+
+  constructor(fixture: StoreFixture, harness: StoreHarness, store: Store = fixture.store) {
+    this.store = store;
+    this.ttlMs = harness.ttlMs ?? TTL_MS;
+    this.#fixture = fixture;
+    this.#harness = harness;
+  }
+
+  /** The same bench at a further handle on the same data, as another process would have it. */
+  async another(): Promise<Bench> {
+    return new Bench(this.#fixture, this.#harness, await this.#fixture.another());
+  }
+
+  /** A process that can be killed. */
+  spawn(): Promise<MortalProcess> {
+    assert.ok(this.#fixture.spawn, "the store claims to prove deaths, but its harness cannot spawn a process to kill");
+    return this.#fixture.spawn();
+  }
+
+  /** Lets a part of the TTL go by. */
+  elapse(partOfTtl: number): Promise<void> {
+    return this.#fixture.elapse(partOfTtl * this.ttlMs);
+  }
+
+  /** One process's life as a holder, as if by this process. */
+  holder(): Holder {
+    return { instance: ulid(), pid: process.pid, host: hostname(), ttlMs: this.ttlMs };
+  }
+
+  commit(holder: Holder, ...parts: readonly ChangePart[]): Promise<CommitResult> {
+    return this.store.commit({ holder, parts });
+  }
+
+  /** The record, which must be there. */
+  async read(name: string): Promise<EntryRecord> {
+    const { record } = await this.store.read(name);
+    assert.ok(record, `there should be an entry ${JSON.stringify(name)}`);
+    return record;
+  }
+
+  /** Makes an entry, without a lock unless `write` has one. */
+  async create(name: string, write: EntryWrite = {}, holder: Holder = this.holder()): Promise<EntryRecord> {
+    return recordIn(done(await this.commit(holder, creation(name, write))), name);
+  }
+
+  /** Changes what `record` shows, on condition that it is still so. */
+  async put(record: EntryRecord, write: EntryWrite, holder: Holder = this.holder()): Promise<EntryRecord> {
+    return recordIn(done(await this.commit(holder, putOn(record, write))), record.name);
+  }
+
+  /** Gives the lock to `holder`, whoever had it. Makes the entry when there is none. */
+  async grant(name: string, holder: Holder): Promise<Granted> {
+    const { record } = await this.store.read(name);
+    const write: EntryWrite = { lock: { kind: "grant" } };
+    return granted(record === null ? await this.create(name, write, holder) : await this.put(record, write, holder));
+  }
+
+  /** Refreshes the grants; answers which of them are lost. */
+  heartbeat(holder: Holder, ...grants: readonly Granted[]): Promise<ReadonlyMap<string, Loss>> {
+    return this.store.heartbeat(holder, new Map(grants.map((grant) => [grant.name, grant.token])));
+  }
+
+  /**
+   * @param watched what the judge saw first, and how long ago in TTLs: for stores that know only written times
+   */
+  async judge(name: string, watched?: { readonly record: EntryRecord; readonly partOfTtl: number }): Promise<LockState> {
+    const { record, now } = await this.store.read(name);
+    assert.ok(record);
+    const unchanged =
+      record.version === watched?.record.version && record.holder?.version === watched.record.holder?.version;
+    return judgeLock(record, now, unchanged && watched ? watched.partOfTtl * this.ttlMs : 0);
+  }
+
+  /** All that the store lists, by name. A name that is listed twice fails. */
+  async list(...filter: Parameters<Store["list"]>): Promise<ReadonlyMap<string, EntryRecord>> {
+    const records = new Map<string, EntryRecord>();
+    for await (const { name, record } of this.store.list(...filter)) {
+      assert.ok(record, "a listed snapshot has a record");
+      assert.ok(!records.has(name), `${JSON.stringify(name)} is listed twice`);
+      records.set(name, record);
+    }
+    return records;
+  }
+
+  /** Waits for what should happen by itself, while the store's time goes by. */
+  async within<T>(promise: Promise<T>, what: string): Promise<T> {
+    let settled = false;
+    const outcome = promise.finally(() => {
+      settled = true;
+    });
+    for (let waitedMs = 0; waitedMs < (this.#harness.patienceMs ?? PATIENCE_MS); waitedMs += LOOK_AGAIN_MS) {
+      await Promise.race([outcome, delay(LOOK_AGAIN_MS)]);
+      if (settled) return outcome;
+      await this.#fixture.elapse(LOOK_AGAIN_MS);
+    }
+    return assert.fail(`in vain: ${what}`);
+  }
+}
+
+export function creation(name: string, write: EntryWrite = {}): ChangePart {
+  const identity = write.source === undefined ? ({ id: ulid(), componentType: "node" } as const) : {};
+  return { kind: "put", name, expect: "absent", write: { ...identity, ...write } };
+}
+
+export function putOn(record: EntryRecord, write: EntryWrite): ChangePart {
+  return { kind: "put", name: record.name, expect: record.version, write };
+}
+
+/** A grant on condition that neither the entry nor its holder have shown a change since `record`. */
+export function takeoverOf(record: Granted): ChangePart {
+  return {
+    kind: "put",
+    name: record.name,
+    expect: record.version,
+    expectHolder: record.holder.version,
+    write: { lock: { kind: "grant" } },
+  };
+}
+
+/** The snapshots of a commit that must be done. */
+export function done(result: CommitResult): ReadonlyMap<string, Snapshot> {
+  return snapshots(result, "done");
+}
+
+/** The snapshots of a commit that must be refused. */
+export function refused(result: CommitResult): ReadonlyMap<string, Snapshot> {
+  return snapshots(result, "conflict");
+}
+
+export function recordIn(found: ReadonlyMap<string, Snapshot>, name: string): EntryRecord {
+  const snapshot = found.get(name);
+  assert.ok(snapshot, `the answer should show ${JSON.stringify(name)}`);
+  assert.equal(snapshot.name, name);
+  assert.ok(snapshot.record, `the answer should show an entry ${JSON.stringify(name)}`);
+  return snapshot.record;
+}
+
+export function granted(record: EntryRecord): Granted {
+  const { token, holder } = record;
+  assert.ok(token !== null && holder !== null && record.entry.lock !== null, "the record should have a lock and a token");
+  return { ...record, token, holder };
+}
+
+/** A fault is thrown as a NameholdError of that code, not answered. */
+export async function assertThrows(promise: Promise<unknown>, code: ErrorCode): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(isNameholdError(error), `a fault should be a NameholdError, not ${String(error)}`);
+    assert.equal(error.code, code);
+    return true;
+  });
+}
+
+function snapshots(result: CommitResult, kind: "done" | "conflict"): ReadonlyMap<string, Snapshot> {
+  if (result.kind === kind) return result.snapshots;
+  return assert.fail(`the commit should be answered ${kind}, not ${result.kind}`);
+}

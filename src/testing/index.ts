@@ -1,0 +1,5 @@
+/** `namehold/testing`: for those who test programs that use namehold, or write a store for it. */
+export { type Fault, FaultyStore, type FaultyVerb, type Pause } from "./faulty-store.js";
+export { ManualClock, type ManualClockOptions } from "./manual-clock.js";
+export * from "./store-contract.js";
+export { MemoryStore } from "../stores/memory/memory-store.js";
