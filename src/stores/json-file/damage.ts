@@ -52,7 +52,7 @@ export function readCopy(file: Uint8Array | undefined): RegistryDocument | null 
 }
 
 /** Every writer keeps `created_at`; one that does not has begun a registry of its own. */
-export function isForeign(document: RegistryDocument, copy: RegistryDocument): boolean {
+function isForeign(document: RegistryDocument, copy: RegistryDocument): boolean {
   if (document.createdAt === copy.createdAt) return false;
   for (const name of copy.names()) {
     const text = document.entryText(name);

@@ -17,7 +17,7 @@ import { holdersDirectoryOf } from "../../platform/presence-path.js";
 import { resolveLinks } from "../../platform/real-path.js";
 import { backUp } from "./backup.js";
 import { type ClockReading, noteClock, restartedNote } from "./clock-note.js";
-import { assess, type Assessment, type Damaged, isForeign, readCopy } from "./damage.js";
+import { assess, type Assessment, type Damaged, readCopy } from "./damage.js";
 import { FileTurn } from "./file-turn.js";
 import { Sidecar } from "./sidecar.js";
 
@@ -62,6 +62,7 @@ export class RegistryFile {
   readonly #copy = new Cached<RegistryDocument | null>();
   #queue: Job[] = [];
   #running: Promise<void> | undefined;
+  #viewing: Promise<View> | undefined;
   #isChecked = false;
 
   constructor(path: string, clock: Clock, timeoutMs: number) {
@@ -74,15 +75,27 @@ export class RegistryFile {
     this.#turn = new FileTurn(path, join(this.holdersDirectory, "gate"), clock);
   }
 
-  /** The files as they are now, without a lock: a rename is atomic. What looks damaged is looked at in a turn. */
-  async view(): Promise<View> {
+  /**
+   * The files as they are now, without a lock: a rename is atomic. What looks damaged is looked at in a turn. All who
+   * ask in the same moment share one reading.
+   */
+  view(): Promise<View> {
+    this.#viewing ??= Promise.resolve().then(() => {
+      this.#viewing = undefined;
+      return this.#view();
+    });
+    return this.#viewing;
+  }
+
+  async #view(): Promise<View> {
     const assessment = this.#assess();
     if (assessment.kind === "sound") return this.#viewOf(assessment.document);
     try {
       return await this.inTurn((work) => ({ ...work }));
     } catch (error) {
       if (!isNameholdError(error, "read-only", "busy", "not-found", "storage-failed")) throw error;
-      return this.#damagedView(assessment);
+      const again = this.#assess();
+      return again.kind === "sound" ? this.#viewOf(again.document) : this.#damagedView(again);
     }
   }
 
@@ -255,11 +268,11 @@ export class RegistryFile {
   }
 
   #assess(): Assessment {
-    const copy = this.#copy.value(readFileOrAbsent(this.copyPath), readCopy);
     const file = readFileOrAbsent(this.path);
     const known = this.#file.peek(file);
-    if (known?.kind === "sound" && (copy === null || !isForeign(known.document, copy))) return known;
-    const assessment = assess(file, copy, this.#clock.wallMs());
+    if (file !== undefined && known?.kind === "sound") return known;
+    // A missing file and damage are assessed anew each time: they depend on the copy as well.
+    const assessment = assess(file, this.#copy.value(readFileOrAbsent(this.copyPath), readCopy), this.#clock.wallMs());
     this.#file.keep(file, assessment);
     return assessment;
   }
