@@ -38,7 +38,10 @@ function buildProgram(argv: readonly string[]): Command {
   const program = withUsageErrors(new Command("namehold"))
     .description("One permanent ID per name, and one live process at a time that holds it.")
     .version(packageVersion(), "--version", "print the version")
-    .option("-r, --registry-path <path>", "the registry file (default: MADSCI_REGISTRY_PATH, else found as MADSci finds it)")
+    .option(
+      "-r, --registry-path <path>",
+      "the registry file (default: MADSCI_REGISTRY_PATH, else found as MADSci finds it)",
+    )
     .option("--json", "print JSON; failures too, on standard error")
     .option("--verbose", "say more about a failure: its code, its cause, where it came from")
     .helpCommand(false)

@@ -1,8 +1,10 @@
-import { Command, type CommanderError } from "commander";
+import type { Command, CommanderError } from "commander";
 import { type ErrorCode, NameholdError } from "../core/errors.js";
-import { openRegistry, type OpenRegistryOptions } from "../registry/open-registry.js";
+import { type OpenRegistryOptions, openRegistry } from "../registry/open-registry.js";
 import type { Registry } from "../registry/registry.js";
 import { exitStatusHelp } from "./exit-codes.js";
+import { messageOf } from "./failure-report.js";
+import { tell } from "./output.js";
 
 /** Options that every command takes, before or after its name. */
 export interface GlobalOptions {
@@ -26,7 +28,10 @@ export interface CommandDefinition {
 /** What the caller got wrong on the command line. The help of the command is the remedy. */
 export class UsageError extends NameholdError {
   constructor(problem: string, command: Command) {
-    const sentence = problem.replace(/^error: /, "").replaceAll("\n", " ").replace(/[.\s]*$/, ".");
+    const sentence = problem
+      .replace(/^error: /, "")
+      .replaceAll("\n", " ")
+      .replace(/[.\s]*$/, ".");
     super("invalid-input", `${sentence} See ${commandPath(command)} --help.`);
   }
 }
@@ -59,7 +64,10 @@ export function helpEpilogue({ examples, failures, otherStatuses }: CommandDefin
   return `\nExamples:\n${exampleLines}\n\n${exitStatusHelp(failures, otherStatuses)}`;
 }
 
-/** Opens the registry that the options name, and closes it after `use`, whatever happens. */
+/**
+ * Opens the registry that the options name, and closes it after `use`, whatever happens. That it could not be closed
+ * changes nothing about what `use` has done: it is told, and no failure.
+ */
 export async function withRegistry<T>(
   options: GlobalOptions,
   use: (registry: Registry) => Promise<T>,
@@ -69,7 +77,9 @@ export async function withRegistry<T>(
   try {
     return await use(registry);
   } finally {
-    await registry.close();
+    await registry
+      .close()
+      .catch((error: unknown) => tell(`Afterwards the registry could not be closed: ${messageOf(error)}`));
   }
 }
 

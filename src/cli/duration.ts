@@ -14,7 +14,8 @@ export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
   if (match === null) throw new InvalidArgumentError("Write a number and a unit: 500ms, 60s, 5m or 1h.");
   const [, number, unit] = match;
-  if (unit === undefined) throw new InvalidArgumentError(`Add a unit: ${number}s for seconds, ${number}ms for milliseconds.`);
+  if (unit === undefined)
+    throw new InvalidArgumentError(`Add a unit: ${number}s for seconds, ${number}ms for milliseconds.`);
   const ms = Math.round(Number(number) * UNIT_MS[unit as keyof typeof UNIT_MS]);
   if (ms > DURATION_MS_MAX) throw new InvalidArgumentError("At most 596h.");
   return ms;

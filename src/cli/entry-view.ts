@@ -39,7 +39,9 @@ export function entryDetailsJson(named: NamedEntry): object {
     created_at: new Date(entry.createdAt).toISOString(),
     workcell_id: entry.workcellId,
     metadata: entry.metadata,
-    ...(state.kind === "held" ? { lapses_in_ms: Math.ceil(state.lapsesInMs), decided: state.decided } : { free_because: state.why }),
+    ...(state.kind === "held"
+      ? { lapses_in_ms: Math.ceil(state.lapsesInMs), decided: state.decided }
+      : { free_because: state.why }),
     revocation: revocation === null ? null : { reason: revocation.reason, at: new Date(revocation.at).toISOString() },
   };
 }

@@ -1,4 +1,5 @@
 import { type ErrorCode, FAILURES, isNameholdError } from "../core/errors.js";
+import { CommandNotStarted } from "./run/command-process.js";
 
 /** What a failure means, for people. A failure without a text does not compile. */
 const MEANINGS: Readonly<Record<ErrorCode, string>> = {
@@ -27,9 +28,8 @@ const ALWAYS: readonly ErrorCode[] = ["invalid-input", "busy", "damaged", "read-
 /** A fault of namehold itself. */
 const INTERNAL_STATUS = 70;
 
-export const USAGE_STATUS = FAILURES["invalid-input"].exitStatus;
-
 export function exitStatusOf(error: unknown): number {
+  if (error instanceof CommandNotStarted) return error.exitStatus;
   return isNameholdError(error) ? FAILURES[error.code].exitStatus : INTERNAL_STATUS;
 }
 
@@ -40,10 +40,18 @@ export function exitStatusOf(error: unknown): number {
  * @param others statuses that come from elsewhere
  */
 export function exitStatusHelp(own: readonly ErrorCode[], others: readonly (readonly [string, string])[] = []): string {
-  const failures = [...new Set([...own, ...ALWAYS])].map((code) => [String(FAILURES[code].exitStatus), MEANINGS[code]] as const);
-  const statuses = [["0", "done"] as const, ...failures, [String(INTERNAL_STATUS), "a fault of namehold"] as const]
-    .toSorted(([a], [b]) => Number(a) - Number(b));
-  return ["Exit status:", ...[...statuses, ...others].map(([status, meaning]) => `  ${status.padEnd(6)} ${meaning}`)].join("\n");
+  const failures = [...new Set([...own, ...ALWAYS])].map(
+    (code) => [String(FAILURES[code].exitStatus), MEANINGS[code]] as const,
+  );
+  const statuses = [
+    ["0", "done"] as const,
+    ...failures,
+    [String(INTERNAL_STATUS), "a fault of namehold"] as const,
+  ].toSorted(([a], [b]) => Number(a) - Number(b));
+  return [
+    "Exit status:",
+    ...[...statuses, ...others].map(([status, meaning]) => `  ${status.padEnd(6)} ${meaning}`),
+  ].join("\n");
 }
 
 /** Every failure that there is. */

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { isNameholdError } from "../core/errors.js";
 import { tell } from "./output.js";
+import { CommandNotStarted } from "./run/command-process.js";
 
 export interface ReportOptions {
   readonly json: boolean;
@@ -9,10 +10,10 @@ export interface ReportOptions {
 
 /** Says on standard error what went wrong: one sentence with its remedy, or JSON; with `verbose`, code and causes too. */
 export function reportFailure(error: unknown, { json, verbose }: ReportOptions): void {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (json) {
     process.stderr.write(`${JSON.stringify({ error: { ...describe(error), message } })}\n`);
-  } else if (isNameholdError(error)) {
+  } else if (isNameholdError(error) || error instanceof CommandNotStarted) {
     tell(message);
   } else {
     tell(`${message} (a fault of namehold; --verbose tells more)`);
@@ -20,7 +21,12 @@ export function reportFailure(error: unknown, { json, verbose }: ReportOptions):
   if (verbose) process.stderr.write(`${inspect(error)}\n`);
 }
 
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 function describe(error: unknown): object {
+  if (error instanceof CommandNotStarted) return { code: "command-not-started" };
   if (!isNameholdError(error)) return { code: "internal" };
   const { name, heldBy, since, until } = error.details;
   return {

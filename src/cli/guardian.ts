@@ -39,7 +39,12 @@ class Guardian {
     this.#processes.spare(guard.run);
     const tick = tickMs(guard.ttlMs);
     // One tick later than `run` itself would act, which can say why.
-    this.#watch = new DueWatch(systemClock, tick, () => later(this.#dueAt(), tick), () => void this.#end("silent"));
+    this.#watch = new DueWatch(
+      systemClock,
+      tick,
+      () => later(this.#dueAt(), tick),
+      () => void this.#end("silent"),
+    );
   }
 
   hear(message: ToGuardian): void {
@@ -47,7 +52,8 @@ class Guardian {
       case "guard":
         return;
       case "command":
-        return this.#processes.lead(message.leader);
+        this.#processes.lead(message.leader);
+        return;
       case "alive":
         this.#deadline = message.deadline;
         return;
@@ -55,7 +61,8 @@ class Guardian {
         this.#killAt = message.killAt;
         return;
       case "done":
-        return process.exit(0);
+        process.exit(0);
+        break;
       default:
         message satisfies never;
     }

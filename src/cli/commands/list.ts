@@ -26,7 +26,10 @@ export function addListCommand(program: Command): void {
     failures: [],
   })
     .addOption(new Option("-t, --type <type>", "only components of this type").choices(COMPONENT_TYPES))
-    .option("--include-stale", "changes nothing: crashed components are always shown (the reference hides them without it)")
+    .option(
+      "--include-stale",
+      "changes nothing: crashed components are always shown (the reference hides them without it)",
+    )
     .action((_options: unknown, command: Command) => list(command.optsWithGlobals<ListOptions>()));
 }
 
@@ -45,7 +48,10 @@ async function list(options: ListOptions): Promise<void> {
 async function table(entries: readonly NamedEntry[]): Promise<string> {
   // Loaded where it is needed: it costs more than the rest of the start.
   const { default: Table } = await import("cli-table3");
-  const rows = new Table({ head: ["Name", "ID", "Type", "Status", "Holder", "Last seen"], style: { head: [], border: [] } });
+  const rows = new Table({
+    head: ["Name", "ID", "Type", "Status", "Holder", "Last seen"],
+    style: { head: [], border: [] },
+  });
   for (const named of entries) {
     const { name, entry } = named;
     const status = entryStatus(named);

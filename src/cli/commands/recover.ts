@@ -28,7 +28,8 @@ async function recover(options: RecoverOptions): Promise<void> {
     return { report: await recovery.accept(), accepted: true };
   });
   if (report !== null && !accepted) process.exitCode = FAILURES.damaged.exitStatus;
-  if (options.json === true) printJson({ damaged: report !== null, accepted, ...(report === null ? {} : reportJson(report)) });
+  if (options.json === true)
+    printJson({ damaged: report !== null, accepted, ...(report === null ? {} : reportJson(report)) });
   else if (report === null) print("Nothing is damaged.");
   else print(describe(report, accepted));
 }
@@ -37,9 +38,13 @@ function describe({ what, recovered, conflicts, evidencePath }: DamageReport, ac
   return [
     printable(what),
     `Names that go on: ${names(recovered)}`,
-    ...(conflicts.length === 0 ? [] : [`Of these, copy and file disagree, and the copy's ID goes on: ${names(conflicts)}`]),
+    ...(conflicts.length === 0
+      ? []
+      : [`Of these, copy and file disagree, and the copy's ID goes on: ${names(conflicts)}`]),
     ...(evidencePath === null ? [] : [`The damaged file is kept as ${printable(evidencePath)}`]),
-    accepted ? "Accepted: new names can be made again." : "New names are refused until you run: namehold recover --accept",
+    accepted
+      ? "Accepted: new names can be made again."
+      : "New names are refused until you run: namehold recover --accept",
   ].join("\n");
 }
 

@@ -13,11 +13,16 @@ export function addReleaseCommand(program: Command): void {
     summary: "clear the lock that a process which is gone left on a name",
     description:
       "Clear the lock that a process which is gone left on a name. A live holder keeps it: see namehold revoke. (A crashed holder does not block the next one, so that this is seldom needed.)",
-    examples: ["namehold release liquidhandler_1", "namehold release liquidhandler_1 --instance 01JYFH2Q4N6Z0V5X1T8R3C7W9K"],
+    examples: [
+      "namehold release liquidhandler_1",
+      "namehold release liquidhandler_1 --instance 01JYFH2Q4N6Z0V5X1T8R3C7W9K",
+    ],
     failures: ["not-found", "held"],
   })
     .option("--instance <id>", "also when it may be alive, if this is the instance that holds it (namehold show tells)")
-    .action((name: string, _options: unknown, command: Command) => release(name, command.optsWithGlobals<ReleaseOptions>()));
+    .action((name: string, _options: unknown, command: Command) =>
+      release(name, command.optsWithGlobals<ReleaseOptions>()),
+    );
 }
 
 async function release(name: string, options: ReleaseOptions): Promise<void> {

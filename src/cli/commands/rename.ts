@@ -24,7 +24,10 @@ async function rename(from: string, to: string, options: RenameOptions): Promise
   const id = await withRegistry(options, (registry) =>
     registry.rename(from, to, { force: options.force === true }).catch((error: unknown) => {
       if (!isNameholdError(error, "held")) throw error;
-      throw new RegistryLockError("held", `${error.message} Stop it first, or use --force.`, { ...error.details, cause: error });
+      throw new RegistryLockError("held", `${error.message} Stop it first, or use --force.`, {
+        ...error.details,
+        cause: error,
+      });
     }),
   );
   if (options.json === true) printJson({ from, to, id });

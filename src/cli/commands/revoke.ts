@@ -20,7 +20,9 @@ export function addRevokeCommand(program: Command): void {
   })
     .option("--reason <text>", "what the holder is told", "revoked by an operator")
     .option("--now", "free the name at once: two processes may then act for a while")
-    .action((name: string, _options: unknown, command: Command) => revoke(name, command.optsWithGlobals<RevokeOptions>()));
+    .action((name: string, _options: unknown, command: Command) =>
+      revoke(name, command.optsWithGlobals<RevokeOptions>()),
+    );
 }
 
 async function revoke(name: string, options: RevokeOptions): Promise<void> {

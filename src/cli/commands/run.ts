@@ -9,7 +9,6 @@ import type { Registry } from "../../registry/registry.js";
 import { defineCommand, type GlobalOptions, UsageError, withRegistry } from "../command-definition.js";
 import { parseDuration } from "../duration.js";
 import { displayTime, tell } from "../output.js";
-import { CommandNotStarted } from "../run/command-process.js";
 import { holdCommand } from "../run/hold-command.js";
 import { SignalForwarding, signalStatus } from "../run/signal-forwarding.js";
 
@@ -51,7 +50,9 @@ export function addRunCommand(program: Command, argv: readonly string[]): void {
   })
     .usage("<name> [options] -- <command> [arguments...]")
     .addOption(
-      new Option("-t, --type <type>", `what the component is (a new name is a ${TYPE_DEFAULT} if not said)`).choices(COMPONENT_TYPES),
+      new Option("-t, --type <type>", `what the component is (a new name is a ${TYPE_DEFAULT} if not said)`).choices(
+        COMPONENT_TYPES,
+      ),
     )
     .option("--wait <duration>", "wait so long for a name that is held", parseDuration)
     .addOption(
@@ -93,12 +94,15 @@ async function run(name: string, command: readonly string[], options: RunOptions
   );
   const timing = { lockTtlMs: options.ttl, heartbeatIntervalMs: Math.floor(options.ttl / HEARTBEATS_PER_TTL) };
   try {
-    return await withRegistry(options, (registry) => claimAndHold(registry, { name, command, options, signals }), timing);
+    return await withRegistry(
+      options,
+      (registry) => claimAndHold(registry, { name, command, options, signals }),
+      timing,
+    );
   } catch (error) {
-    if (signals.cancelledBy !== undefined && isNameholdError(error, "aborted")) return signalStatus(signals.cancelledBy);
-    if (!(error instanceof CommandNotStarted)) throw error;
-    tell(error.message);
-    return error.exitStatus;
+    if (signals.cancelledBy !== undefined && isNameholdError(error, "aborted"))
+      return signalStatus(signals.cancelledBy);
+    throw error;
   }
 }
 
@@ -132,7 +136,10 @@ async function claimName(registry: Registry, { name, options, signals }: RunRequ
     });
   } catch (error) {
     if (!isNameholdError(error, "held") || options.wait !== undefined) throw error;
-    throw new RegistryLockError("held", `${error.message} To wait for it, use --wait 60s.`, { ...error.details, cause: error });
+    throw new RegistryLockError("held", `${error.message} To wait for it, use --wait 60s.`, {
+      ...error.details,
+      cause: error,
+    });
   }
 }
 

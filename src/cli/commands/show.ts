@@ -25,7 +25,12 @@ async function show(nameOrId: string, options: GlobalOptions): Promise<void> {
     throw new RegistryError("not-found", message, { name: nameOrId });
   });
   if (options.json === true) printJson(entryDetailsJson(named));
-  else print(details(named).map(([label, text]) => `${label.padEnd(10)} ${text}`).join("\n"));
+  else
+    print(
+      details(named)
+        .map(([label, text]) => `${label.padEnd(10)} ${text}`)
+        .join("\n"),
+    );
 }
 
 function details(named: NamedEntry): readonly (readonly [string, string])[] {
@@ -36,13 +41,17 @@ function details(named: NamedEntry): readonly (readonly [string, string])[] {
     ["Type", entry.componentType],
     ["Status", statusText(named)],
     ...lockRows(named),
-    ...(revocation === null ? [] : [["Revoked", `${displayTime(revocation.at)}: ${printable(revocation.reason)}`] as const]),
+    ...(revocation === null
+      ? []
+      : [["Revoked", `${displayTime(revocation.at)}: ${printable(revocation.reason)}`] as const]),
     ...(token === null ? [] : [["Token", String(token)] as const]),
     ...(waiters.length === 0 ? [] : [["Waiting", String(waiters.length)] as const]),
     ["Created", displayTime(entry.createdAt)],
     ["Last seen", displayTime(entry.lastSeen)],
     ...(entry.workcellId === null ? [] : [["Workcell", printable(entry.workcellId)] as const]),
-    ...(Object.keys(entry.metadata).length === 0 ? [] : [["Metadata", printable(JSON.stringify(entry.metadata))] as const]),
+    ...(Object.keys(entry.metadata).length === 0
+      ? []
+      : [["Metadata", printable(JSON.stringify(entry.metadata))] as const]),
   ];
 }
 
@@ -50,7 +59,7 @@ function statusText(named: NamedEntry): string {
   const status = entryStatus(named);
   const { state } = named;
   if (state.kind === "free") return status === "crashed" ? `crashed (its lock is free to take: ${state.why})` : status;
-  const lapse = `free in ${displayDuration(state.lapsesInMs)} unless it is refreshed`;
+  const lapse = `free in ${displayDuration(state.lapsesInMs)} ${status === "revoked" ? "at the latest" : "unless it is refreshed"}`;
   return `${status} (${state.decided ? lapse : "by its written times it is over, but the clock cannot be trusted to say so"})`;
 }
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { CHAIN_VARIABLE, commandMark, marksOf } from "./command-mark.js";
 
 export interface CommandEnd {
   readonly code: number | null;
@@ -21,6 +22,7 @@ export interface StartedCommand {
 
 /** A command that could not be started, with the exit status that a shell gives for that. */
 export class CommandNotStarted extends Error {
+  override readonly name = "CommandNotStarted";
   readonly exitStatus: 126 | 127;
 
   constructor(exitStatus: 126 | 127, message: string, cause: unknown) {
@@ -52,12 +54,18 @@ export async function startCommand(command: readonly string[], options: CommandO
 }
 
 /**
- * The caller's environment, without anything of namehold's own in it: tokens of a lab server, and the marks of an outer
- * `namehold run`.
+ * The caller's environment. Of namehold's own variables only what the command is meant to have: no token of a lab
+ * server, and nothing of an outer `namehold run` but its mark.
  */
-export function commandEnvironment(env: NodeJS.ProcessEnv, { name, id, token }: CommandOptions): NodeJS.ProcessEnv {
+function commandEnvironment(env: NodeJS.ProcessEnv, { name, id, token }: CommandOptions): NodeJS.ProcessEnv {
   const theirs = Object.entries(env).filter(([key]) => !key.startsWith("NAMEHOLD_"));
-  return { ...Object.fromEntries(theirs), NAMEHOLD_NAME: name, NAMEHOLD_ID: id, NAMEHOLD_TOKEN: String(token) };
+  return {
+    ...Object.fromEntries(theirs),
+    NAMEHOLD_NAME: name,
+    NAMEHOLD_ID: id,
+    NAMEHOLD_TOKEN: String(token),
+    [CHAIN_VARIABLE]: [...marksOf(env[CHAIN_VARIABLE]), commandMark(id, token)].join(" "),
+  };
 }
 
 function whenEnded(child: ChildProcess): Promise<CommandEnd> {
@@ -72,7 +80,6 @@ function notStarted(file: string, cause: unknown): CommandNotStarted {
   if (code === "ENOENT") {
     return new CommandNotStarted(127, `There is no command ${command}. Check its spelling and PATH.`, cause);
   }
-  const why = code === "EACCES" ? "it is not executable for this user" : String((cause as Error).message);
+  const why = code === "EACCES" ? "it is not executable for this user" : (cause as Error).message;
   return new CommandNotStarted(126, `The command ${command} could not be started: ${why}.`, cause);
 }
-

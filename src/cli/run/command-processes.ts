@@ -1,10 +1,11 @@
+import { CHAIN_VARIABLE, marksOf } from "./command-mark.js";
 import {
-  listPids,
   type LockedFile,
+  listPids,
   lockedFile,
   type ProcessStat,
-  readEnvironment,
   readProcessStat,
+  readVariable,
   sharesLock,
 } from "./proc-table.js";
 
@@ -15,26 +16,22 @@ export interface ProcessRef {
   readonly startTicks: number | null;
 }
 
-export interface CommandMark {
-  readonly id: string;
-  readonly token: number;
-}
-
 export interface CommandProcessesOptions {
-  readonly mark: CommandMark;
+  /** What the command's environment has in its `NAMEHOLD_CHAIN`. */
+  readonly mark: string;
   /** This process's copy of the presence descriptor that the command inherits, where there is one. */
   readonly presenceFd: number | undefined;
 }
 
 /**
  * Everything that a command started, and nothing else. A process belongs to it when it is in the command's session or
- * process group, shares the presence descriptor, or was started with the command's `NAMEHOLD_ID` and `NAMEHOLD_TOKEN`:
- * most programs close one of these doors behind them, few all three. Elsewhere than on Linux: the process group.
+ * process group, shares the presence descriptor, or has the command's mark in its environment: many programs leave one of
+ * these behind, few all three. Elsewhere than on Linux: the process group.
  *
  * @see docs/SPEC.md#G2
  */
 export class CommandProcesses {
-  readonly #markItems: readonly string[];
+  readonly #mark: string;
   readonly #presence: LockedFile | undefined;
   readonly #spared = new Map<number, ProcessRef>();
   #leader: ProcessRef | undefined;
@@ -42,7 +39,7 @@ export class CommandProcesses {
   #groupIsOver = false;
 
   constructor(options: CommandProcessesOptions) {
-    this.#markItems = [`NAMEHOLD_ID=${options.mark.id}`, `NAMEHOLD_TOKEN=${options.mark.token}`];
+    this.#mark = options.mark;
     this.#presence = SEES_ALL && options.presenceFd !== undefined ? lockedFile(options.presenceFd) : undefined;
     this.spare(thisProcess());
   }
@@ -111,8 +108,7 @@ export class CommandProcesses {
   #isTraced(stat: ProcessStat): boolean {
     if (stat.startTicks < (this.#leader?.startTicks ?? 0)) return false;
     if (this.#presence !== undefined && sharesLock(stat.pid, this.#presence)) return true;
-    const environment = readEnvironment(stat.pid);
-    return this.#markItems.every((item) => environment.has(item));
+    return marksOf(readVariable(stat.pid, CHAIN_VARIABLE)).includes(this.#mark);
   }
 
   #isSpared(stat: ProcessStat): boolean {

@@ -4,12 +4,12 @@ import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { NameholdError } from "../../core/errors.js";
 import type { Clock, MonotonicMs } from "../../core/timing.js";
-import { type CommandMark, type ProcessRef, processRef, thisProcess } from "./command-processes.js";
+import { type ProcessRef, processRef, thisProcess } from "./command-processes.js";
 import { eachLine, type ToGuardian } from "./guardian-protocol.js";
 
 export interface GuardianOptions {
   readonly name: string;
-  readonly mark: CommandMark;
+  readonly mark: string;
   readonly ttlMs: number;
   readonly deadline: () => MonotonicMs;
   readonly presenceFd: number | undefined;

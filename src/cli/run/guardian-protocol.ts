@@ -1,5 +1,5 @@
 import type { MonotonicMs } from "../../core/timing.js";
-import type { CommandMark, ProcessRef } from "./command-processes.js";
+import type { ProcessRef } from "./command-processes.js";
 
 /** What `run` tells its guardian, a line of JSON each. The end of the pipe without `done` means that `run` is dead. */
 export type ToGuardian =
@@ -7,7 +7,7 @@ export type ToGuardian =
   | {
       readonly kind: "guard";
       readonly name: string;
-      readonly mark: CommandMark;
+      readonly mark: string;
       readonly ttlMs: number;
       readonly deadline: MonotonicMs;
       readonly run: ProcessRef;

@@ -1,7 +1,10 @@
 import { inspect } from "node:util";
 import { FAILURES, type NameholdError } from "../../core/errors.js";
+import { quoteName } from "../../core/name.js";
 import { type Clock, later, type MonotonicMs } from "../../core/timing.js";
 import type { Claim } from "../../registry/claim.js";
+import { messageOf } from "../failure-report.js";
+import { commandMark } from "./command-mark.js";
 import { type CommandEnd, type StartedCommand, startCommand } from "./command-process.js";
 import { CommandProcesses, processRef } from "./command-processes.js";
 import { DueWatch } from "./due-watch.js";
@@ -13,6 +16,7 @@ import { stopTimes, tickMs } from "./stop-times.js";
 /** What holding needs of a claim. */
 export type HeldClaim = Pick<Claim, "name" | "id" | "token" | "held" | "signal" | "loss" | "deadline" | "release"> & {
   on(event: "refreshed" | "lost", listener: () => void): unknown;
+  on(event: "jeopardy", listener: (event: { readonly error: unknown }) => void): unknown;
 };
 
 export interface HoldOptions {
@@ -66,7 +70,7 @@ interface HoldParts {
 
 async function start(claim: HeldClaim, command: readonly string[], options: HoldOptions): Promise<HoldParts> {
   const { presenceFd, ttlMs, clock } = options;
-  const mark = { id: claim.id, token: claim.token };
+  const mark = commandMark(claim.id, claim.token);
   const processes = new CommandProcesses({ mark, presenceFd });
   const alarm = new AbortController();
   const guardian = await GuardianLink.start({
@@ -81,7 +85,7 @@ async function start(claim: HeldClaim, command: readonly string[], options: Hold
     onGone: (error) => alarm.abort(error.message),
   });
   try {
-    const started = await startCommand(command, { name: claim.name, ...mark, presenceFd });
+    const started = await startCommand(command, { name: claim.name, id: claim.id, token: claim.token, presenceFd });
     return { processes, guardian, command: started, guardianAlarm: alarm.signal };
   } catch (error) {
     guardian.done();
@@ -101,6 +105,7 @@ class Hold {
   /** The claim's own deadline; the claim tells it no more when it has ended. */
   #deadline: MonotonicMs;
   #toldOfLeftovers = false;
+  #isInJeopardy = false;
 
   constructor(claim: HeldClaim, options: HoldOptions, parts: HoldParts) {
     this.#claim = claim;
@@ -115,6 +120,7 @@ class Hold {
     options.signals.forwardTo(this.#processes);
     this.#watch = this.#watchDeadline();
     claim.on("refreshed", () => this.#refreshed());
+    claim.on("jeopardy", ({ error }) => this.#jeopardised(error));
     claim.on("lost", () => this.#lost());
     parts.guardianAlarm.addEventListener("abort", () => this.#stop(String(parts.guardianAlarm.reason)));
     if (parts.guardianAlarm.aborted) this.#stop(String(parts.guardianAlarm.reason));
@@ -157,12 +163,22 @@ class Hold {
       () => stopTimes(this.#deadline, ttlMs).termAt,
       () => {
         // After a stall the claim itself may know better.
-        if (this.#claim.held) this.#stop(`The lock on ${JSON.stringify(this.#claim.name)} could not be refreshed.`);
+        if (this.#claim.held) this.#stop(`The lock on ${quoteName(this.#claim.name)} could not be refreshed in time.`);
       },
     );
   }
 
+  /** Told once, until a refresh succeeds again. */
+  #jeopardised(error: unknown): void {
+    if (this.#isInJeopardy || this.#gone !== undefined) return;
+    this.#isInJeopardy = true;
+    this.#options.tell(
+      `The lock on ${quoteName(this.#claim.name)} could not be refreshed, and is tried again: ${messageOf(error)}`,
+    );
+  }
+
   #refreshed(): void {
+    this.#isInJeopardy = false;
     this.#deadline = this.#claim.deadline;
     this.#guardian.alive(this.#deadline);
   }
@@ -195,7 +211,9 @@ class Hold {
     const { clock, tell } = this.#options;
     if (!this.#toldOfLeftovers && clock.monotonicMs() > later(patienceEndsAt, DYING_MS)) {
       this.#toldOfLeftovers = true;
-      tell(`The command has ended, but not all that it started, and this user may not end it: ${pids.join(", ")}. The name stays held.`);
+      tell(
+        `The command has ended, but not all that it started, and this user may not end it: ${pids.join(", ")}. The name stays held.`,
+      );
     }
     return this.#claim.held;
   }
@@ -204,13 +222,13 @@ class Hold {
     try {
       await this.#claim.release();
     } catch (error) {
-      this.#options.tell(`The name was not released, and is free when this process has ended: ${String(error)}`);
+      this.#options.tell(`The name was not released, and ends by its TTL or with this process: ${messageOf(error)}`);
     }
     this.#guardian.done();
   }
 }
 
-export function exitStatus({ code, signal }: CommandEnd): number {
+function exitStatus({ code, signal }: CommandEnd): number {
   return signal === null ? (code ?? 0) : signalStatus(signal);
 }
 

@@ -39,10 +39,14 @@ export function parseProcessStat(pid: number, text: string): ProcessStat {
   return { pid, ended, group: GROUP, session: SESSION, startTicks: START };
 }
 
-/** The environment with which the process was started, as `NAME=value` items. */
-export function readEnvironment(pid: number): ReadonlySet<string> {
-  const text = unlessHidden(() => readFileSync(`/proc/${pid}/environ`, "utf8"));
-  return new Set(text?.split("\0"));
+/** A variable of the environment with which the process was started. */
+export function readVariable(pid: number, name: string): string | undefined {
+  const environment = unlessHidden(() => readFileSync(`/proc/${pid}/environ`, "utf8"));
+  const prefix = `${name}=`;
+  return environment
+    ?.split("\0")
+    .find((item) => item.startsWith(prefix))
+    ?.slice(prefix.length);
 }
 
 /** The file behind a descriptor of this process. */
