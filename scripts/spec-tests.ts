@@ -3,7 +3,7 @@ import { lineOf, type SourceFile } from "./source-files.ts";
 
 /**
  * docs/SPEC.md and the tests point at each other: a test's title ends with the guarantees that it serves, `[G4, G5]`, and
- * each guarantee lists its tests between two markers, as `- test/path.test.ts: title`.
+ * each guarantee lists its tests between two markers, as `- test/path.test.ts: title`, or `… describe > title`.
  */
 export interface GuaranteedTest {
   readonly path: string;
@@ -23,18 +23,27 @@ export interface FoundTests {
 export function guaranteedTests(file: SourceFile): FoundTests {
   const tests = new Map<string, GuaranteedTest>();
   const problems: string[] = [];
+  const describes: string[] = [];
   const add = (titleNode: Node) => {
-    const title = textOf(file, titleNode);
-    if (title === null || !/\[G\d/i.test(title)) return;
+    const ownTitle = textOf(file, titleNode);
+    if (ownTitle === null || !/\[G\d/i.test(ownTitle)) return;
+    const title = [...describes, ownTitle].join(" > ");
     const where = `${file.path}:${lineOf(file, titleNode.start)}`;
-    const guarantees = /\[(G\d+(?:, G\d+)*)\]$/.exec(title)?.[1]?.split(", ");
-    if (!guarantees) problems.push(`${where}: the title must end like "… [G4]" or "… [G4, G5]": ${title}`);
+    const guarantees = /\[(G\d+(?:, G\d+)*)\]$/.exec(ownTitle)?.[1]?.split(", ");
+    const hasOneList = ownTitle.match(/\[G\d/gi)?.length === 1;
+    if (!guarantees || !hasOneList)
+      problems.push(`${where}: the title must end like "… [G4]" or "… [G4, G5]": ${title}`);
     else if (tests.has(title)) problems.push(`${where}: a second test of this title: ${title}`);
     else tests.set(title, { path: file.path, title, guarantees });
   };
   new Visitor({
-    CallExpression: ({ arguments: [title, ...others] }) => {
-      if (title && others.some(isFunction)) add(title);
+    CallExpression: ({ callee, arguments: [title, ...others] }) => {
+      if (!title || !others.some(isFunction)) return;
+      if (rootName(callee) === "describe") describes.push(textOf(file, title) ?? "");
+      else add(title);
+    },
+    "CallExpression:exit": ({ callee, arguments: [title, ...others] }) => {
+      if (title && others.some(isFunction) && rootName(callee) === "describe") describes.pop();
     },
     ObjectExpression: ({ properties }) => {
       const own = properties.filter((property) => property.type === "Property");
@@ -109,6 +118,13 @@ function textOf(file: SourceFile, node: Node): string | null {
   if (node.type !== "BinaryExpression") return null;
   const [left, right] = [textOf(file, node.left), textOf(file, node.right)];
   return left === null || right === null ? null : left + right;
+}
+
+/** `describe` of `describe`, `describe.skipIf(…)` and `describe.each(…)`. */
+function rootName(node: Node): string | null {
+  if (node.type === "Identifier") return node.name;
+  if (node.type === "MemberExpression") return rootName(node.object);
+  return node.type === "CallExpression" ? rootName(node.callee) : null;
 }
 
 function isFunction(node: Node): boolean {

@@ -9,6 +9,7 @@ import type { EntryRecord, Snapshot } from "../core/record.js";
 import { type Clock, later, type MonotonicMs, type WallMs } from "../core/timing.js";
 import { newUlid } from "../platform/process-identity.js";
 import type { ChangePart, Store } from "../stores/store.js";
+import type { GrantTurns } from "./grant-turns.js";
 import type { Observer } from "./observer.js";
 import { Wakeup } from "./wakeup.js";
 
@@ -47,8 +48,7 @@ export interface AcquireContext {
   readonly clock: Clock;
   readonly holder: Holder;
   readonly observer: Observer;
-  /** Whether a token belongs to a claim that this process has been given before. */
-  readonly isKnownToken: (token: number) => boolean;
+  readonly turns: GrantTurns;
 }
 
 /** How long a waiter trusts that the store wakes it; then it looks by itself. */
@@ -129,10 +129,14 @@ class Attempt {
     }
   }
 
-  async #take(decision: ClaimDecision & { kind: "create" | "take" }): Promise<Acquired | Snapshot> {
-    const { store, clock, holder } = this.#context;
-    const { name, type, metadata } = this.#request;
+  #take(decision: ClaimDecision & { kind: "create" | "take" }): Promise<Acquired | Snapshot> {
     const record = decision.kind === "take" ? decision.record : null;
+    return this.#context.turns.run(this.#request.name, () => this.#grant(record));
+  }
+
+  async #grant(record: EntryRecord | null): Promise<Acquired | Snapshot> {
+    const { store, clock, holder, turns } = this.#context;
+    const { name, type, metadata } = this.#request;
     const parts: ChangePart[] = [
       {
         kind: "put",
@@ -152,6 +156,7 @@ class Attempt {
     const snapshot = result.kind === "unknown" ? await store.read(name) : snapshotOf(result.snapshots, name);
     const mine = this.#grantIn(snapshot, result.kind);
     if (mine === undefined) return snapshot;
+    turns.granted(name, mine.token);
     this.#queued = false;
     return { ...mine, isNew: record === null, sentAt };
   }
@@ -162,7 +167,7 @@ class Attempt {
     if (outcome === "conflict" || record === null || record.token === null) return undefined;
     if (record.entry.lock?.holderInstance !== this.#context.holder.instance) return undefined;
     // After an unknown outcome, a lock of ours may also be that of another claim of this process.
-    if (outcome === "unknown" && this.#context.isKnownToken(record.token)) return undefined;
+    if (outcome === "unknown" && this.#context.turns.isKnown(record.name, record.token)) return undefined;
     return { record, token: record.token };
   }
 
@@ -207,15 +212,8 @@ class Attempt {
 
   #refusal(snapshot: Snapshot, decision: ClaimDecision & { kind: "held" | "not-your-turn" }): RegistryLockError {
     const { name, waitMs } = this.#request;
-    if (decision.kind === "not-your-turn") {
-      const first = snapshot.record?.waiters[0]?.instance ?? "another process";
-      return new RegistryLockError(
-        "held",
-        `${quoteName(name)} is free, but goes to a waiter that came first (instance ${first}). Wait for it, or try again.`,
-        { name },
-      );
-    }
-    const held = heldError(name, decision.lock, decision.decided);
+    const held =
+      decision.kind === "held" ? heldError(name, decision.lock, decision.decided) : notYourTurnError(name, decision.ticket, snapshot);
     if (waitMs === 0) return held;
     return new RegistryLockError("wait-timeout", `Waited ${waitMs} ms in vain. ${held.message}`, held.details);
   }
@@ -239,6 +237,15 @@ class Attempt {
       cause: this.#request.signal.reason,
     });
   }
+}
+
+function notYourTurnError(name: string, ticket: string, snapshot: Snapshot): RegistryLockError {
+  const first = snapshot.record?.waiters.find((waiter) => waiter.ticket === ticket)?.instance;
+  return new RegistryLockError(
+    "held",
+    `${quoteName(name)} is free, but goes to a waiter that came first (instance ${first}). Wait for it, or try again.`,
+    { name },
+  );
 }
 
 /** @throws RegistryError `type-mismatch` */

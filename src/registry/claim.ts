@@ -97,6 +97,7 @@ export class Claim extends EventEmitter<ClaimEvents> implements AsyncDisposable,
    * @throws RegistryError `busy`, `unreachable`, `damaged`, `storage-failed`: the lock then ends by its TTL
    */
   release(): Promise<boolean> {
+    this.#expireIfDue();
     this.#end(new NameholdError("closed", `The claim on ${quoteName(this.name)} was released.`, { name: this.name }));
     this.#releasing ??= this.#giveUp(this).catch((error: unknown) => {
       this.#releasing = undefined;

@@ -35,6 +35,8 @@ export class Heartbeat {
   /** Held names that are not refreshed any more and end at their deadlines. */
   readonly #lapsing = new Set<Held>();
   readonly #inFlight = new Set<HeartbeatTarget>();
+  /** Targets that missed a turn because they still owed an answer. */
+  readonly #overdue = new Set<HeartbeatTarget>();
   #nextBeatAt: MonotonicMs;
   #timer: Timer | undefined;
 
@@ -56,7 +58,8 @@ export class Heartbeat {
   resume(name: string, target: HeartbeatTarget): boolean {
     const held = this.#held.get(target)?.get(name);
     if (held === undefined) return false;
-    this.#lapsing.delete(held);
+    // At once: the next turn of the loop may come after the deadline.
+    if (this.#lapsing.delete(held)) this.#beatAt(this.#clock.monotonicMs());
     return true;
   }
 
@@ -84,6 +87,12 @@ export class Heartbeat {
     this.#schedule();
   }
 
+  /** The next turn comes no later than this. */
+  #beatAt(at: MonotonicMs): void {
+    if (at < this.#nextBeatAt) this.#nextBeatAt = at;
+    this.#schedule();
+  }
+
   #schedule(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -100,8 +109,9 @@ export class Heartbeat {
     if (now >= this.#nextBeatAt) {
       this.#nextBeatAt = later(now, this.#timing.heartbeatIntervalMs);
       for (const [target, names] of this.#held) {
-        // A target that still owes an answer is not asked again: its batch answers for all, or fails.
-        if (!this.#inFlight.has(target)) void this.#beat(target, [...names.values()].filter((held) => !this.#lapsing.has(held)));
+        // A target that still owes an answer is not asked again before it has given it.
+        if (this.#inFlight.has(target)) this.#overdue.add(target);
+        else void this.#beat(target, [...names.values()].filter((held) => !this.#lapsing.has(held)));
       }
     }
     this.#schedule();
@@ -131,10 +141,10 @@ export class Heartbeat {
     } catch (error) {
       this.#expire();
       for (const held of batch) if (this.#isCurrent(held, target)) held.jeopardised(error);
-      const retryAt = later(this.#clock.monotonicMs(), this.#timing.retryMs);
-      if (retryAt < this.#nextBeatAt) this.#nextBeatAt = retryAt;
+      this.#beatAt(later(this.#clock.monotonicMs(), this.#timing.retryMs));
     } finally {
       this.#inFlight.delete(target);
+      if (this.#overdue.delete(target)) this.#beatAt(this.#clock.monotonicMs());
       this.#schedule();
     }
   }

@@ -10,6 +10,7 @@ import type { ChangePart, Recovery, Store } from "../stores/store.js";
 import { acquire, checkComponentType, snapshotOf, type WaitInfo } from "./acquire.js";
 import { Claim, lossError } from "./claim.js";
 import { atExit } from "./exit-hook.js";
+import { GrantTurns } from "./grant-turns.js";
 import type { HeartbeatTarget } from "./heartbeat.js";
 import type { LockManager } from "./lock-manager.js";
 import { Observer } from "./observer.js";
@@ -63,6 +64,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   readonly #observer: Observer;
   /** What this process holds, and claims that were revoked and are not given up yet. */
   readonly #claims = new Map<string, Claim>();
+  readonly #turns = new GrantTurns();
   readonly #cancelExitHook: () => void;
   #closing: Promise<void> | undefined;
 
@@ -99,7 +101,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
         clock,
         holder,
         observer: this.#observer,
-        isKnownToken: (token) => this.#claims.get(name)?.token === token,
+        turns: this.#turns,
       },
       { ...options, name, waitMs },
     );
@@ -325,13 +327,29 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   async #giveUp(claim: Claim): Promise<boolean> {
     const { heartbeat, holder } = this.lockManager;
     heartbeat.forget(claim.name, this);
+    const tried = new Set<string>();
+    let name = claim.loss?.renamedTo ?? claim.name;
+    let ours = await this.#clearLock(name, claim.token);
+    // Its lock has gone along with every rename, of which the claim may not have been told yet.
+    while (!ours) {
+      tried.add(name);
+      const renamedTo = (await this.store.heartbeat(holder, new Map([[name, claim.token]]))).get(name)?.renamedTo;
+      if (renamedTo === undefined || tried.has(renamedTo)) break;
+      name = renamedTo;
+      ours = await this.#clearLock(name, claim.token);
+    }
+    if (this.#claims.get(claim.name) === claim) this.#claims.delete(claim.name);
+    return ours;
+  }
+
+  /** @returns whether this holder's lock with the token was there */
+  async #clearLock(name: string, token: number): Promise<boolean> {
+    const { instance } = this.lockManager.holder;
     let ours = false;
-    const name = claim.loss?.renamedTo ?? claim.name;
     await this.#update(name, ({ record }) => {
-      ours = record?.entry.lock?.holderInstance === holder.instance && record.token === claim.token;
+      ours = record?.entry.lock?.holderInstance === instance && record.token === token;
       return record === null || !ours ? null : { kind: "put", name, expect: record.version, write: { lock: { kind: "clear" }, touch: true } };
     });
-    if (this.#claims.get(claim.name) === claim) this.#claims.delete(claim.name);
     return ours;
   }
 

@@ -21,14 +21,15 @@ export class Wakeup implements Disposable {
   async sleep(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
     if (!this.#changed && signal?.aborted !== true && this.#failure === undefined) {
       await new Promise<void>((resolve) => {
-        const timer = this.#clock.setTimer(delayMs, resolve);
-        signal?.addEventListener("abort", () => resolve(), { once: true, signal: this.#controller.signal });
-        this.#wake = (): void => {
+        const wake = (): void => {
           timer.cancel();
+          signal?.removeEventListener("abort", wake);
           resolve();
         };
+        const timer = this.#clock.setTimer(delayMs, wake);
+        signal?.addEventListener("abort", wake);
+        this.#wake = wake;
       });
-      this.#wake?.();
       this.#wake = undefined;
     }
     this.#changed = false;
@@ -47,7 +48,9 @@ export class Wakeup implements Disposable {
       }
     } catch (error) {
       this.#failure = { error };
-      this.#wake?.();
     }
+    // A watch that ends by itself is news too: the store was closed.
+    this.#changed = true;
+    this.#wake?.();
   }
 }

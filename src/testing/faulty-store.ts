@@ -8,7 +8,9 @@ export type FaultyVerb = "read" | "commit" | "heartbeat";
 export type Fault =
   /** The call fails before anything is done. */
   | { readonly kind: "refuse"; readonly code: Extract<ErrorCode, "unreachable" | "busy" | "storage-failed"> }
-  /** It is done, but the reply gets lost: a commit answers `unknown`, the others throw `unreachable`. */
+  /** It never arrives, and the caller cannot know: a commit answers `unknown`, the others throw `unreachable`. */
+  | { readonly kind: "drop-request" }
+  /** It is done, but the reply gets lost: the same answers. */
   | { readonly kind: "drop-reply" };
 
 /** A call that is held where it stands. */
@@ -112,6 +114,7 @@ export class FaultyStore implements Store {
     const fault = this.#nextFault(verb);
     await this.#stand(`before ${verb}`);
     if (fault?.kind === "refuse") throw new NameholdError(fault.code, `The ${verb} was made to fail.`);
+    if (fault?.kind === "drop-request") return loseReply(lostReply(verb));
     const answer = await perform();
     await this.#stand(`after ${verb}`);
     if (fault?.kind === "drop-reply") return loseReply(lostReply(verb));
@@ -131,7 +134,7 @@ export class FaultyStore implements Store {
 }
 
 function lostReply(verb: FaultyVerb): NameholdError {
-  return new NameholdError("unreachable", `The reply to the ${verb} was made to get lost.`);
+  return new NameholdError("unreachable", `No reply to the ${verb} came: it was made to get lost.`);
 }
 
 function throwUnreachable(cause: NameholdError): never {

@@ -41,6 +41,12 @@ test("a title is found however its test is called", () => {
     const mention = { caughtBy: "a mere mention [G7]", make: () => {} };
     expect("no test [G8]");
     test("without guarantee", () => {});
+    describe.each(stores)("in %s", () => {
+      describe("waiters", () => {
+        it("are woken [G12]", () => {});
+      });
+    });
+    test("after it [G1]", () => {});
   `);
   expect(found.problems).toEqual([]);
   expect(found.tests.map(({ title }) => title)).toEqual([
@@ -49,12 +55,15 @@ test("a title is found however its test is called", () => {
     `with \${store.name} filled in [G3]`,
     "in two parts [G4, G5]",
     "a row of a suite [G6]",
+    "in %s > waiters > are woken [G12]",
+    "after it [G1]",
   ]);
 });
 
 test.each([
   [`test("[G4] in front", () => {});`, "must end like"],
   [`test("without a space [G4,G5]", () => {});`, "must end like"],
+  [`test("in two lists [G4] [G5]", () => {});`, "must end like"],
   [`test("small [g4]", () => {});`, "must end like"],
   [`test("twice [G4]", () => {}); test("twice [G4]", () => {});`, "a second test"],
 ])("a title that cannot be listed is refused: %s", (text, message) => {

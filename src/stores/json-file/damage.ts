@@ -51,9 +51,9 @@ export function readCopy(file: Uint8Array | undefined): RegistryDocument | null 
   }
 }
 
-/** Every writer keeps `created_at`; one that does not has begun a registry of its own. */
+/** Every writer keeps `created_at`; one that does not has begun a registry of its own. `{}` may be any registry. */
 function isForeign(document: RegistryDocument, copy: RegistryDocument): boolean {
-  if (document.createdAt === copy.createdAt) return false;
+  if (document.createdAt !== undefined && document.createdAt === copy.createdAt) return false;
   for (const name of copy.names()) {
     const text = document.entryText(name);
     if (text === undefined || entryIdOf(text) !== entryIdOf(copy.entryText(name) ?? "")) return true;

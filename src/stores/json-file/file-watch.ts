@@ -3,8 +3,8 @@ import { basename, dirname } from "node:path";
 import type { Clock, Timer } from "../../core/timing.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import { resolveLinks } from "../../platform/real-path.js";
+import { readableLock } from "./readable-lock.js";
 import type { RegistryFile, View } from "./registry-file.js";
-import { readEntry } from "../../core/text/entry-text.js";
 
 /** The kernel does not tell of a lock that a dying process lets go of; to try it costs some microseconds. */
 const DEATH_CHECK_MS = 5;
@@ -164,13 +164,18 @@ export class FileWatch {
   }
 
   #stateOf(view: View, names: readonly string[] | undefined): string {
-    if (names === undefined) return view.document.toString() + view.sidecar.toText("");
+    if (names === undefined) return this.#stateOfAll(view);
     return names.map((name) => this.#stateOfName(view, name)).join("\n");
   }
 
+  #stateOfAll({ document, sidecar }: View): string {
+    for (const { instance } of sidecar.locks.values()) this.#instances.add(instance);
+    return document.toString() + sidecar.toText("");
+  }
+
   #stateOfName({ document, sidecar, reading }: View, name: string): string {
-    const text = document.entryText(name) ?? "";
-    const instance = text === "" ? undefined : readEntry(text, reading.wall).lock?.holderInstance;
+    const text = document.entryText(name);
+    const instance = readableLock(text, reading.wall)?.holderInstance;
     if (instance !== undefined) this.#instances.add(instance);
     const queue = sidecar.waiters.get(name) ?? [];
     for (const waiter of queue) this.#instances.add(waiter.instance);

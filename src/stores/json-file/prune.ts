@@ -1,12 +1,12 @@
-import { readEntry } from "../../core/text/entry-text.js";
 import { probePresence } from "../../platform/presence-probe.js";
+import { readableLock } from "./readable-lock.js";
 import type { Work } from "./registry-file.js";
 
 /** Forgets notes about locks that are gone, and word and waiters of processes that are gone. */
 export function prune({ document, sidecar, reading }: Work, holdersDirectory: string): void {
   for (const [name, { instance }] of sidecar.locks) {
-    const text = document.entryText(name);
-    if (text === undefined || readEntry(text, reading.wall).lock?.holderInstance !== instance) sidecar.locks.delete(name);
+    const lock = readableLock(document.entryText(name), reading.wall);
+    if (lock?.holderInstance !== instance) sidecar.locks.delete(name);
   }
   const isGone = (instance: string): boolean =>
     ["dead", "none"].includes(probePresence(holdersDirectory, instance, reading.monotonic).kind);

@@ -2,8 +2,9 @@
 import type { Holder } from "../../core/entry.js";
 import { heldBy, refreshedLock } from "../../core/lock-rules.js";
 import type { Loss } from "../../core/record.js";
-import { editEntry, readEntry } from "../../core/text/entry-text.js";
+import { editEntry } from "../../core/text/entry-text.js";
 import type { MonotonicMs } from "../../core/timing.js";
+import { readableLock } from "./readable-lock.js";
 import type { Work } from "./registry-file.js";
 import { noteOf } from "./snapshot.js";
 
@@ -36,7 +37,7 @@ export function refreshLocks(
 function refreshOne(work: Work, holder: Holder, name: string, token: number): Loss | undefined {
   const { sidecar, reading } = work;
   const text = work.document.entryText(name);
-  const lock = text === undefined ? null : readEntry(text, reading.wall).lock;
+  const lock = readableLock(text, reading.wall);
   const note = noteOf(work, name, lock);
   const isOurs = lock?.holderInstance === holder.instance && (note === undefined || note.token === token);
   if (text === undefined || lock === null || !isOurs) {
@@ -59,7 +60,7 @@ export function releaseAll(work: Work, holder: Pick<Holder, "instance">): void {
   const { document, sidecar, reading } = work;
   for (const name of sidecar.locks.keys()) {
     const text = document.entryText(name);
-    if (text === undefined || readEntry(text, reading.wall).lock?.holderInstance !== holder.instance) continue;
+    if (text === undefined || readableLock(text, reading.wall)?.holderInstance !== holder.instance) continue;
     document.setEntry(name, editEntry(text, { lock: null, lastSeen: reading.wall }));
   }
   sidecar.forgetHolder(holder.instance);

@@ -225,19 +225,18 @@ export class RegistryFile {
    */
   #finish(work: Work): void {
     const before = this.#file.text();
-    const isChanged = before === undefined ? work.document.size > 0 : work.document.toString() !== before;
+    const isChanged = before === undefined ? work.identityChanged : work.document.toString() !== before;
     if (isChanged) work.document.setUpdatedAt(work.reading.wall);
     if (work.keepBackup !== null && before !== undefined) backUp(this.holdersDirectory, before, work.keepBackup, work.reading.wall);
     const sidecarBefore = this.#writeSidecar(work);
-    if (isChanged) {
-      try {
-        this.#writeDocument(work);
-      } catch (error) {
-        if (sidecarBefore !== undefined) replaceFile(this.sidecarPath, sidecarBefore, { durable: false });
-        throw error;
-      }
+    try {
+      this.#refreshCopy(work.document, () => {
+        if (isChanged) this.#writeDocument(work);
+      });
+    } catch (error) {
+      if (sidecarBefore !== undefined) replaceFile(this.sidecarPath, sidecarBefore, { durable: false });
+      throw error;
     }
-    this.#refreshCopy(work.document);
     for (const act of work.afterWrite) act();
   }
 
@@ -248,13 +247,16 @@ export class RegistryFile {
     this.#file.keep(bytes, { kind: "sound", document });
   }
 
-  /** The copy follows all but the times of heartbeats. */
-  #refreshCopy(document: RegistryDocument): void {
+  /**
+   * The copy follows all but the times of heartbeats. It is written before `writeDocument` is called and takes its place
+   * after it, so that a disk that fills up in between leaves both as they were.
+   */
+  #refreshCopy(document: RegistryDocument, writeDocument: () => void): void {
     const copy = this.#copy.value(readFileOrAbsent(this.copyPath), readCopy);
-    if (copy !== null && isSameButTimes(document, copy)) return;
-    if (document.size === 0 && copy === null) return;
+    const isDue = copy === null ? document.size > 0 : !isSameButTimes(document, copy);
+    if (!isDue) return writeDocument();
     const bytes = Buffer.from(document.toString(), "utf8");
-    replaceFile(this.copyPath, bytes, { durable: true });
+    replaceFile(this.copyPath, bytes, { durable: true, beforeRename: writeDocument });
     this.#copy.keep(bytes, document);
   }
 

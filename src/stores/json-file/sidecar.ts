@@ -91,7 +91,10 @@ export class Sidecar {
     this.words.delete(instance);
     for (const [name, note] of this.locks) if (note.instance === instance) this.locks.delete(name);
     for (const [name, queue] of this.waiters) {
-      this.waiters.set(name, queue.filter((waiter) => waiter.instance !== instance));
+      this.waiters.set(
+        name,
+        queue.filter((waiter) => waiter.instance !== instance),
+      );
     }
   }
 
@@ -123,12 +126,23 @@ function parseObject(text: string): SidecarContent | undefined {
       found?.version === 1 &&
       typeof found.bootId === "string" &&
       Number.isSafeInteger(found.lastToken) &&
-      [found.locks, found.waiters, found.words].every(Array.isArray);
+      isPairs(found.locks, isObject) &&
+      isPairs(found.waiters, Array.isArray) &&
+      isPairs(found.words, (words) => isPairs(words, isObject));
     return isOurs ? (found as SidecarContent) : undefined;
   } catch {
     // Torn by a power loss. Nothing in it is needed for the identity of a name.
     return undefined;
   }
+}
+
+function isPairs(found: unknown, isValue: (value: unknown) => boolean): boolean {
+  if (!Array.isArray(found)) return false;
+  return found.every((pair) => Array.isArray(pair) && typeof pair[0] === "string" && isValue(pair[1]));
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function ofEarlierBoot(note: LockNote): LockNote {

@@ -1,6 +1,7 @@
 /** From the files' texts to the records of the contract. */
-import { RegistryError } from "../../core/errors.js";
+
 import type { RegistryLock } from "../../core/entry.js";
+import { RegistryError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
 import type { EntryRecord, Evidence, HolderRecord, Snapshot, Version, Waiter } from "../../core/record.js";
 import { readEntry } from "../../core/text/entry-text.js";
@@ -55,7 +56,12 @@ function recordFrom(view: View, holdersDirectory: string, name: string, text: st
   };
 }
 
-function holderFrom(view: View, holdersDirectory: string, lock: RegistryLock, note: LockNote | undefined): HolderRecord {
+function holderFrom(
+  view: View,
+  holdersDirectory: string,
+  lock: RegistryLock,
+  note: LockNote | undefined,
+): HolderRecord {
   const { reading } = view;
   const presence = probePresence(holdersDirectory, lock.holderInstance, reading.monotonic);
   const version = presence.version as Version;
@@ -79,10 +85,14 @@ function writtenEvidence({ sidecar, reading, isLocal }: View, lock: RegistryLock
   return { kind: "written", clockTrusted: isLocal && isClockTrusted(sidecar.clock, reading, lock.heartbeatAt) };
 }
 
-/** Those whose processes are proved dead wait no more. */
+/** Those whose processes are proved dead wait no more. Many may wait in one process, which is asked about once. */
 function waitersFrom({ reading }: View, holdersDirectory: string, queue: readonly WaiterNote[]): readonly Waiter[] {
+  const instances = new Set(queue.map(({ instance }) => instance));
+  const dead = new Set(
+    [...instances].filter((instance) => probePresence(holdersDirectory, instance, reading.monotonic).kind === "dead"),
+  );
   return queue
-    .filter(({ instance }) => probePresence(holdersDirectory, instance, reading.monotonic).kind !== "dead")
+    .filter(({ instance }) => !dead.has(instance))
     .map(({ ticket, instance, since, offeredAt }) => ({
       ticket,
       instance,

@@ -3,6 +3,7 @@ import { NameholdError } from "../../core/errors.js";
 import type { Loss, Snapshot } from "../../core/record.js";
 import type { Clock } from "../../core/timing.js";
 import type { Change, CommitResult, ListFilter, Store, StoreCapabilities } from "../store.js";
+import { Bell } from "./bell.js";
 import { MemoryState } from "./memory-state.js";
 
 /**
@@ -74,30 +75,26 @@ export class MemoryStore implements Store {
   async *watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void> {
     this.#assertOpen();
     const wanted = options.names === undefined ? undefined : new Set(options.names);
-    const ends = [options.signal, this.#closing.signal];
-    let changed = true;
-    let wake = (): void => undefined;
-    const onEnd = (): void => wake();
+    const bell = new Bell();
     const unsubscribe = this.#state.subscribe((name) => {
-      if (wanted?.has(name) === false) return;
-      changed = true;
-      wake();
+      if (wanted?.has(name) !== false) bell.ring();
     });
-    for (const end of ends) end.addEventListener("abort", onEnd);
+    const signals = [options.signal, this.#closing.signal];
+    // Not only when the reader comes back: he may have left for good.
+    const end = (): void => {
+      unsubscribe();
+      bell.ring();
+    };
+    for (const signal of signals) signal.addEventListener("abort", end);
     try {
-      while (!ends.some((end) => end.aborted)) {
-        if (changed) {
-          changed = false;
-          yield;
-        } else {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
+      await bell.heard();
+      while (!signals.some((signal) => signal.aborted)) {
+        yield;
+        await bell.heard();
       }
     } finally {
       unsubscribe();
-      for (const end of ends) end.removeEventListener("abort", onEnd);
+      for (const signal of signals) signal.removeEventListener("abort", end);
     }
   }
 

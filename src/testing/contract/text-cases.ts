@@ -122,7 +122,7 @@ export const textCases: readonly ContractCase[] = [
       const holder = bench.holder();
       const record = await bench.grant("a", holder);
       await bench.heartbeat(holder, record);
-      await bench.put(record, { metadata: { key: 1 } });
+      await bench.put(await bench.read("a"), { metadata: { key: 1 } });
       done(await bench.commit(holder, { kind: "remove", name: "a", expect: (await bench.read("a")).version }));
       assertLetters((await bench.read("neighbour")).source);
     },
