@@ -13,7 +13,7 @@
 import { type HeldBy, RegistryLockError } from "./errors.js";
 import type { Holder, RegistryEntry, RegistryLock } from "./entry.js";
 import { quoteName } from "./name.js";
-import type { EntryRecord, Snapshot } from "./record.js";
+import type { Evidence, HolderRecord, Snapshot } from "./record.js";
 import { later, type WallMs } from "./timing.js";
 
 /** How long a free name is kept for the waiter whose turn it is, before the next in line may take it. */
@@ -50,13 +50,22 @@ export type LockState =
   | { readonly kind: "held"; readonly lock: RegistryLock; readonly lapsesInMs: number; readonly decided: boolean };
 
 /**
- * @param watchedMs how long the asking process has seen this very version of the record, by its monotonic clock
+ * @param watchedMs how long the asking process has seen this very version of lock and holder, by its monotonic clock
  * @see docs/SPEC.md#G6 and #G7
  */
-export function judgeLock(record: EntryRecord, now: WallMs, watchedMs: number): LockState {
-  const lock = record.entry.lock;
-  if (lock === null || record.holder === null) return { kind: "free", why: "no lock" };
-  const evidence = record.holder.evidence;
+export function judgeLock({ record, former, now }: Snapshot, watchedMs: number): LockState {
+  const lock = record?.entry.lock ?? null;
+  if (lock !== null && record?.holder != null) return judgeHolder(lock, record.holder.evidence, now, watchedMs);
+  if (former !== null) return judgeHolder(former.lock, former.holder.evidence, now, watchedMs);
+  return { kind: "free", why: "no lock" };
+}
+
+/** The holder of the lock that stands in the way, be it a former one. */
+export function holderOf({ record, former }: Snapshot): HolderRecord | null {
+  return record?.holder ?? former?.holder ?? null;
+}
+
+function judgeHolder(lock: RegistryLock, evidence: Evidence, now: WallMs, watchedMs: number): LockState {
   switch (evidence.kind) {
     case "dead":
       return { kind: "free", why: "dead" };
@@ -78,7 +87,7 @@ export function judgeLock(record: EntryRecord, now: WallMs, watchedMs: number): 
 
 export type ClaimDecision =
   | { readonly kind: "create" }
-  | { readonly kind: "take"; readonly record: EntryRecord; readonly why: "no lock" | "dead" | "silent" | "expired" }
+  | { readonly kind: "take"; readonly why: "no lock" | "dead" | "silent" | "expired" }
   | { readonly kind: "held"; readonly lock: RegistryLock; readonly lapsesInMs: number; readonly decided: boolean }
   /** Free, but another waiter's turn. `offer`: it has not been offered the name yet. */
   | { readonly kind: "not-your-turn"; readonly ticket: string; readonly offer: boolean; readonly lapsesInMs: number }
@@ -91,12 +100,12 @@ export type ClaimDecision =
  * @param ticket the caller's place in the queue; undefined for one who does not wait
  */
 export function decideClaim(snapshot: Snapshot, ticket: string | undefined, watchedMs: number): ClaimDecision {
+  const state = judgeLock(snapshot, watchedMs);
+  if (state.kind === "held") return state;
   const record = snapshot.record;
   if (record === null) return { kind: "create" };
-  const state = judgeLock(record, snapshot.now, watchedMs);
-  if (state.kind === "held") return state;
   const first = record.waiters[0];
-  if (first === undefined || first.ticket === ticket) return { kind: "take", record, why: state.why };
+  if (first === undefined || first.ticket === ticket) return { kind: "take", why: state.why };
   if (first.offeredAgeMs === null) {
     return { kind: "not-your-turn", ticket: first.ticket, offer: true, lapsesInMs: TURN_MS };
   }

@@ -1,5 +1,5 @@
 import type { HeldBy } from "./errors.js";
-import type { RegistryEntry } from "./entry.js";
+import type { RegistryEntry, RegistryLock } from "./entry.js";
 import type { WallMs } from "./timing.js";
 
 declare const version: unique symbol;
@@ -56,10 +56,18 @@ export interface EntryRecord {
   readonly waiters: readonly Waiter[];
 }
 
+/** A lock that was taken away from its holder (by a forced rename, a removal, a foreign hand), who may not know it yet. */
+export interface FormerLock {
+  readonly lock: RegistryLock;
+  readonly holder: HolderRecord;
+}
+
 /** What the store answers about a name at one instant. */
 export interface Snapshot {
   readonly name: string;
   readonly record: EntryRecord | null;
+  /** Whom the name must still be kept from others for, although it has no lock, or no entry at all. */
+  readonly former: FormerLock | null;
   /** The store's own wall clock. */
   readonly now: WallMs;
 }

@@ -23,6 +23,8 @@ import { createTemporary, discardTemporary, isTemporaryName } from "./temporary-
 export interface ReplaceOptions {
   /** Whether the data is on the disk before the rename. The rename itself is, after {@link syncDirectory}. */
   readonly durable: boolean;
+  /** Where `path` is a symbolic link: keep it and replace what it points to (the default), or replace the link. */
+  readonly keepLink?: boolean;
   /** Called when all is written, just before the rename. What it throws aborts the replacement and is thrown on. */
   readonly beforeRename?: () => void;
 }
@@ -33,11 +35,11 @@ export interface ReplaceOptions {
  * Keeps owner and mode of the file that it replaces; a new file gets its directory's owner and no wider mode than the
  * directory has. Where `path` is a symbolic link, what it points to is replaced and the link stays.
  *
- * @throws NameholdError `storage-failed` (disk full, disk error), `read-only`, `not-found` (no directory)
+ * @throws NameholdError `storage-failed` (disk full, disk error), `read-only`, `unreachable` (no directory)
  * @see docs/SPEC.md#G1
  */
 export function replaceFile(path: string, data: string | Uint8Array, options: ReplaceOptions): void {
-  const target = resolveLinks(path);
+  const target = options.keepLink === false ? path : resolveLinks(path);
   const bytes = typeof data === "string" ? Buffer.from(data, "utf8") : data;
   try {
     replace(target, bytes, options);

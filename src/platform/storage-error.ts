@@ -38,8 +38,8 @@ const NOT_ALLOWED: KnownFailure = {
 };
 
 const KNOWN: ReadonlyMap<string, KnownFailure> = new Map<string, KnownFailure>([
-  ["ENOENT", { code: "not-found", says: "there is no such file or directory; create the directory first" }],
-  ["ENOTDIR", { code: "not-found", says: "a part of the path is not a directory" }],
+  ["ENOENT", { code: "unreachable", says: "there is no such file or directory; create the directory first" }],
+  ["ENOTDIR", { code: "unreachable", says: "a part of the path is not a directory" }],
   ["EACCES", NOT_ALLOWED],
   ["EPERM", NOT_ALLOWED],
   ["EROFS", { code: "read-only", says: "the file system is mounted read-only" }],

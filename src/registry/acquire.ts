@@ -3,7 +3,7 @@
  */
 import type { ComponentType, Holder, JsonObject } from "../core/entry.js";
 import { type HeldBy, isNameholdError, NameholdError, RegistryError, RegistryLockError } from "../core/errors.js";
-import { type ClaimDecision, decideClaim, heldBy, heldError } from "../core/lock-rules.js";
+import { type ClaimDecision, decideClaim, heldBy, heldError, holderOf } from "../core/lock-rules.js";
 import { quoteName } from "../core/name.js";
 import type { EntryRecord, Snapshot } from "../core/record.js";
 import { type Clock, later, type MonotonicMs, type WallMs } from "../core/timing.js";
@@ -107,7 +107,7 @@ class Attempt {
     switch (decision.kind) {
       case "create":
       case "take":
-        return this.#take(decision);
+        return this.#take(snapshot);
       case "pass-over":
         return this.#write({ kind: "dequeue", name: snapshot.name, ticket: decision.ticket });
       case "held":
@@ -129,20 +129,21 @@ class Attempt {
     }
   }
 
-  #take(decision: ClaimDecision & { kind: "create" | "take" }): Promise<Acquired | Snapshot> {
-    const record = decision.kind === "take" ? decision.record : null;
-    return this.#context.turns.run(this.#request.name, () => this.#grant(record));
+  #take(snapshot: Snapshot): Promise<Acquired | Snapshot> {
+    return this.#context.turns.run(this.#request.name, () => this.#grant(snapshot));
   }
 
-  async #grant(record: EntryRecord | null): Promise<Acquired | Snapshot> {
+  async #grant(looked: Snapshot): Promise<Acquired | Snapshot> {
     const { store, clock, holder, turns } = this.#context;
+    const { record } = looked;
+    const inTheWay = holderOf(looked);
     const { name, type, metadata } = this.#request;
     const parts: ChangePart[] = [
       {
         kind: "put",
         name,
         expect: record === null ? "absent" : record.version,
-        ...(record?.holder == null ? {} : { expectHolder: record.holder.version }),
+        ...(inTheWay === null ? {} : { expectHolder: inTheWay.version }),
         write: {
           ...(record === null ? { id: newUlid(), componentType: type } : {}),
           ...(metadata === undefined ? {} : { metadata }),
@@ -183,7 +184,7 @@ class Attempt {
       this.#wakeup = new Wakeup(store, clock, name);
       return store.read(name);
     }
-    if (!this.#queued || !isQueued(snapshot, this.#ticket)) {
+    if (snapshot.record !== null && !isQueued(snapshot, this.#ticket)) {
       const queued = await this.#write({ kind: "enqueue", name, ticket: this.#ticket });
       this.#queued = isQueued(queued, this.#ticket);
       return queued;

@@ -171,8 +171,11 @@ function askBeforeAborted(signal: AbortSignal, ask: () => void): void {
   const askOnce = (): void => {
     if (asking) return;
     asking = true;
-    ask();
-    asking = false;
+    try {
+      ask();
+    } finally {
+      asking = false;
+    }
   };
   const aborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, "aborted")?.get;
   if (aborted === undefined) throw new Error("AbortSignal.prototype.aborted is not a getter on this Node.js");

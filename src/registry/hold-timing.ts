@@ -1,7 +1,7 @@
 import { NameholdError } from "../core/errors.js";
 
 /** Longer delays than this overflow the timers of JavaScript. */
-const TTL_MS_MAX = 24 * 60 * 60 * 1000;
+const MS_MAX = 24 * 60 * 60 * 1000;
 const HEARTBEATS_PER_TTL_MIN = 2;
 /** The part of the TTL that the holder gives up, so that it has ended before anybody can take over. */
 const MARGIN_PER_TTL = 1 / 20;
@@ -39,10 +39,11 @@ export function holdTiming(lockTtlMs: number, heartbeatIntervalMs: number): Hold
   };
 }
 
-function checkMs(what: string, value: unknown): void {
-  if (typeof value === "number" && Number.isInteger(value) && value > 0 && value <= TTL_MS_MAX) return;
+/** @throws NameholdError `invalid-input` when `value` is no whole number of milliseconds from 1 to a day */
+export function checkMs(what: string, value: unknown): void {
+  if (typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MS_MAX) return;
   throw new NameholdError(
     "invalid-input",
-    `${what} must be a whole number of milliseconds from 1 to ${TTL_MS_MAX} (one day), not ${String(value)}.`,
+    `${what} must be a whole number of milliseconds from 1 to ${MS_MAX} (one day), not ${String(value)}.`,
   );
 }

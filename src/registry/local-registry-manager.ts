@@ -1,7 +1,9 @@
 import type { ComponentType, JsonObject, RegistryEntry } from "../core/entry.js";
+import { type HeldBy, isNameholdError } from "../core/errors.js";
+import type { WaitInfo } from "./acquire.js";
 import { LockManager } from "./lock-manager.js";
 import { openFileRegistry } from "./open-registry.js";
-import type { Registry, Resolution } from "./registry.js";
+import type { ClaimOptions, Registry, Resolution } from "./registry.js";
 import type { CleanOptions, ImportOptions, ImportReport } from "./transfer.js";
 
 export interface LocalRegistryManagerOptions {
@@ -55,9 +57,29 @@ export class LocalRegistryManager implements AsyncDisposable {
   async resolveWithInfo(name: string, componentType: ComponentType, options: ManagerResolveOptions = {}): Promise<Resolution> {
     const { metadata, acquireLock = true, retryTimeoutMs = 0, allowTypeMismatch = false } = options;
     const request = { type: componentType, allowTypeMismatch, ...(metadata === undefined ? {} : { metadata }) };
-    if (!acquireLock || this.registry.claimed(name)?.held === true) return this.registry.resolveWithInfo(name, request);
-    const { id, isNew } = await this.registry.claim(name, { ...request, waitMs: retryTimeoutMs });
-    return { id, isNew };
+    if (!acquireLock) return this.registry.resolveWithInfo(name, request);
+    if (this.registry.claimed(name)?.held === true) {
+      this.lockManager.startHeartbeat(name, this);
+      return this.registry.resolveWithInfo(name, request);
+    }
+    return this.#claim(name, { ...request, waitMs: retryTimeoutMs });
+  }
+
+  async #claim(name: string, options: ClaimOptions): Promise<Resolution> {
+    // Another call of this very instance may get the name first: to have resolved it again is fine, as in the reference.
+    const isOurs = (heldBy: HeldBy | null | undefined): boolean => heldBy?.instance === this.lockManager.instanceId;
+    const ours = new AbortController();
+    const onWait = ({ heldBy }: WaitInfo): void => {
+      if (isOurs(heldBy)) ours.abort();
+    };
+    try {
+      const { id, isNew } = await this.registry.claim(name, { ...options, onWait, signal: ours.signal });
+      return { id, isNew };
+    } catch (error) {
+      const isTaken = isNameholdError(error, "held") && error.details.name === name && isOurs(error.details.heldBy);
+      if (!isTaken && !ours.signal.aborted) throw error;
+      return this.registry.resolveWithInfo(name, options);
+    }
   }
 
   /** The name's ID, or null when there is no such name. */
@@ -80,14 +102,13 @@ export class LocalRegistryManager implements AsyncDisposable {
 
   /** Stops the heartbeat and gives the lock up. A lock of another is left alone. */
   async release(name: string): Promise<void> {
-    this.lockManager.stopHeartbeat(name);
+    this.lockManager.heartbeat.forget(name, this.registry);
     await this.registry.claimed(name)?.release();
   }
 
-  /** Gives up all locks of this process. */
-  async releaseAll(): Promise<void> {
-    this.lockManager.stopAllHeartbeats();
-    await this.registry.releaseAll();
+  /** Gives up all locks of this process on names of this registry, where the reference only stops their heartbeats. */
+  releaseAll(): Promise<void> {
+    return this.registry.releaseAll();
   }
 
   /** @throws RegistryError `not-found`, `already-exists` @throws RegistryLockError `held` without `force` */

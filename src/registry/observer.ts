@@ -1,3 +1,4 @@
+import { holderOf } from "../core/lock-rules.js";
 import type { Snapshot } from "../core/record.js";
 import type { Clock, MonotonicMs } from "../core/timing.js";
 
@@ -17,12 +18,12 @@ export class Observer {
 
   /** Milliseconds since this version of the record and its holder was first seen here; 0 when it is new. */
   watchedMs(snapshot: Snapshot): number {
-    const holder = snapshot.record?.holder ?? null;
-    if (snapshot.record === null || holder === null || holder.evidence.kind !== "written") {
+    const holder = holderOf(snapshot);
+    if (holder?.evidence.kind !== "written") {
       this.#seen.delete(snapshot.name);
       return 0;
     }
-    const version = `${snapshot.record.version} ${holder.version}`;
+    const version = `${snapshot.record?.version ?? "no entry"} ${holder.version}`;
     const now = this.#clock.monotonicMs();
     const seen = this.#seen.get(snapshot.name);
     if (seen?.version === version) return now - seen.at;

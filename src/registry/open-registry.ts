@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { NameholdError } from "../core/errors.js";
 import { discoverRegistryPath, expandHome } from "../platform/registry-path.js";
 import { JsonFileStore } from "../stores/json-file/json-file-store.js";
+import { checkMs } from "./hold-timing.js";
 import { LockManager } from "./lock-manager.js";
 import { Registry } from "./registry.js";
 
@@ -28,6 +29,7 @@ export async function openRegistry(location?: string, options: OpenRegistryOptio
 }
 
 export function openFileRegistry(location: string | undefined, lockManager: LockManager, fileLockTimeoutMs = 5_000): Registry {
+  checkMs("fileLockTimeoutMs", fileLockTimeoutMs);
   const path = location === undefined ? defaultPath() : pathOf(location);
   const store = new JsonFileStore(path, { clock: lockManager.clock, fileLockTimeoutMs });
   return new Registry(store.path, store, lockManager);

@@ -195,7 +195,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
       if ((await this.store.read(to)).record !== null) {
         throw new RegistryError("already-exists", `${quoteName(to)} exists already. Choose another name.`, { name: to });
       }
-      const state = this.#judge(record, source);
+      const state = this.#judge(source);
       if (state.kind === "held" && options.force !== true) throw heldError(from, state.lock, state.decided);
       const part: ChangePart = { kind: "rename", name: from, to, expect: record.version };
       if ((await this.#commit(part)).kind === "done") return record.entry.id;
@@ -222,27 +222,20 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   }
 
   /**
-   * Removes a lock whose holder is gone, or on behalf of the holder with the given instance. For a claim of this
-   * process, use `Claim.release`.
+   * Removes a lock whose holder is gone, so that Python need not wait for its expiry either. For a claim of this
+   * process, use `Claim.release`; for a living holder's, `revoke`.
    *
-   * @throws RegistryLockError `held` when its holder may live and is not `instance`
+   * @throws RegistryError `not-found`
+   * @throws RegistryLockError `held` when its holder may live
    */
-  async release(name: string, options: { readonly instance?: string } = {}): Promise<void> {
+  async release(name: string): Promise<void> {
     await this.#update(name, (snapshot) => {
-      const record = this.#existing(snapshot);
-      const lock = record.entry.lock;
-      if (lock === null) return null;
-      if (lock.holderInstance !== options.instance) {
-        const state = this.#judge(record, snapshot);
-        if (state.kind === "held") throw heldError(name, lock, state.decided);
-      }
-      return {
-        kind: "put",
-        name,
-        expect: record.version,
-        ...(record.holder === null ? {} : { expectHolder: record.holder.version }),
-        write: { lock: { kind: "clear", word: { reason: "removed" } } },
-      };
+      const { entry, version, holder } = this.#existing(snapshot);
+      if (entry.lock === null || holder === null) return null;
+      const state = this.#judge(snapshot);
+      if (state.kind === "held") throw heldError(name, entry.lock, state.decided);
+      const lock = { kind: "clear", word: { reason: "removed" } } as const;
+      return { kind: "put", name, expect: version, expectHolder: holder.version, write: { lock } };
     });
   }
 
@@ -347,7 +340,8 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     const { instance } = this.lockManager.holder;
     let ours = false;
     await this.#update(name, ({ record }) => {
-      ours = record?.entry.lock?.holderInstance === instance && record.token === token;
+      // Without a token, the note of it was lost with the sidecar; the lock is this instance's all the same.
+      ours = record?.entry.lock?.holderInstance === instance && (record.token ?? token) === token;
       return record === null || !ours ? null : { kind: "put", name, expect: record.version, write: { lock: { kind: "clear" }, touch: true } };
     });
     return ours;
@@ -384,13 +378,13 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     return snapshot.record;
   }
 
-  #judge(record: EntryRecord, snapshot: Snapshot): LockState {
-    return judgeLock(record, snapshot.now, this.#observer.watchedMs(snapshot));
+  #judge(snapshot: Snapshot): LockState {
+    return judgeLock(snapshot, this.#observer.watchedMs(snapshot));
   }
 
   #describe(record: EntryRecord, snapshot: Snapshot): NamedEntry {
     const { name, entry, token, revocation, waiters } = record;
-    return { name, entry, state: this.#judge(record, snapshot), token, revocation, waiters };
+    return { name, entry, state: this.#judge(snapshot), token, revocation, waiters };
   }
 
   #checkOpen(): void {

@@ -89,17 +89,21 @@ export async function importEntries(
 function parseImport(data: string | JsonObject): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
   const ids = new Map<string, string>();
+  let where = "";
   try {
     const document = RegistryDocument.parse(typeof data === "string" ? data : formatJson(data, 0));
     for (const name of document.names()) {
       checkName(name);
+      where = ` in ${quoteName(name)},`;
       const text = document.entryText(name) ?? "";
       claimId(ids, readEntry(text, NO_TIME).id, name);
       entries.set(name, editEntry(text, { lock: null }));
     }
   } catch (cause) {
-    if (cause instanceof NameholdError) throw cause;
-    throw new NameholdError("invalid-input", `The data to import are no registry: ${String(cause)}. Nothing was imported.`, { cause });
+    // What is damaged here is the input, not the registry.
+    if (cause instanceof NameholdError && cause.code !== "damaged") throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new NameholdError("invalid-input", `The data to import are no registry:${where} ${why}. Nothing was imported.`, { cause });
   }
   return entries;
 }
@@ -173,7 +177,7 @@ async function readAll(registry: Registry, observer: Observer): Promise<readonly
   const rows: Row[] = [];
   for await (const snapshot of registry.store.list()) {
     if (snapshot.record === null) continue;
-    rows.push({ record: snapshot.record, state: judgeLock(snapshot.record, snapshot.now, observer.watchedMs(snapshot)) });
+    rows.push({ record: snapshot.record, state: judgeLock(snapshot, observer.watchedMs(snapshot)) });
   }
   return rows;
 }

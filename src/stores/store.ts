@@ -36,12 +36,19 @@ export type ChangePart =
       readonly kind: "put";
       readonly name: string;
       readonly expect: Version | "absent";
-      /** A takeover names the version of the old holder's record as well: a sign of life in between refuses it. */
+      /** A takeover names the version of the old (or former) holder's record as well: a sign of life refuses it. */
       readonly expectHolder?: Version;
       readonly write: EntryWrite;
     }
+  /**
+   * The entry goes. A lock that was on it is the name's `former` one until its holder has been told, has ended or is
+   * silent past its TTL.
+   */
   | { readonly kind: "remove"; readonly name: string; readonly expect: Version; readonly word?: Loss }
-  /** Moves the entry, text and lock and waiters' word included; refused when `to` exists. A lock is marked revoked. */
+  /**
+   * Moves the entry, text and lock included; refused when `to` exists. The lock is marked revoked, and is the former one
+   * of the old name as after `remove`.
+   */
   | { readonly kind: "rename"; readonly name: string; readonly to: string; readonly expect: Version }
   /** `Change.holder` joins the queue of `name` at its end. A ticket that is queued already keeps its place. */
   | { readonly kind: "enqueue"; readonly name: string; readonly ticket: string }

@@ -68,5 +68,9 @@ export async function runContractCase(one: ContractCase, harness: StoreHarness):
 }
 
 async function assertUnsupported(one: ContractCase, harness: StoreHarness): Promise<void> {
-  await assert.rejects(runContractCase(one, harness), () => true, "it holds here, so take it off the list of the unsupported");
+  await assert.rejects(
+    runContractCase(one, harness),
+    () => true,
+    "it holds here, so take it off the list of the unsupported",
+  );
 }

@@ -69,6 +69,17 @@ export function readEntry(text: string, now: WallMs): RegistryEntry {
 }
 
 /**
+ * The lock of an entry alone, whatever else is odd about it.
+ *
+ * @throws {EntryDamage} `damaged`, when the lock is none
+ */
+export function readLockOf(text: string): RegistryLock | null {
+  const member = findMember(scanObject(text), "lock");
+  const lock = member === undefined ? null : parseJson(text.slice(member.valueStart, member.valueEnd));
+  return lock === null ? null : readLock(lock);
+}
+
+/**
  * A new entry's text, laid out as Python does inside a registry.
  *
  * @throws {NameholdError} `invalid-input`, naming the path, for metadata that JSON cannot carry.

@@ -1,7 +1,8 @@
 /** One change of the contract, on the work of one turn: first every precondition, then every write. */
 import type { ComponentType, Holder, RegistryEntry } from "../../core/entry.js";
-import { NameholdError } from "../../core/errors.js";
+import { NameholdError, RegistryError } from "../../core/errors.js";
 import { newLock } from "../../core/lock-rules.js";
+import { quoteName } from "../../core/name.js";
 import type { Loss } from "../../core/record.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
 import { editEntry, readEntry, writeEntry } from "../../core/text/entry-text.js";
@@ -10,7 +11,7 @@ import { probePresence } from "../../platform/presence-probe.js";
 import type { Change, ChangePart, EntryWrite, LockWrite } from "../store.js";
 import type { Work } from "./registry-file.js";
 import type { WaiterNote } from "./sidecar.js";
-import { noteOf, refuseUnknown } from "./snapshot.js";
+import { digestOf, noteOf, refuseUnknown } from "./snapshot.js";
 
 type Part<K extends ChangePart["kind"]> = ChangePart & { readonly kind: K };
 
@@ -25,6 +26,7 @@ export interface ChangeContext {
  * @throws NameholdError `invalid-input`, `damaged`; then nothing was changed
  */
 export function applyChange(context: ChangeContext, change: Change): boolean {
+  checkImportedIds(context.work, change);
   const writes: (() => void)[] = [];
   for (const part of change.parts) {
     const write = prepare(context, part);
@@ -62,7 +64,7 @@ function preparePut(context: ChangeContext, part: Part<"put">): (() => void) | u
   if (present !== (part.expect === "absent" ? undefined : part.expect)) return undefined;
   if (present === undefined) refuseUnknown(work, name);
   const before = present === undefined ? null : readEntry(present, work.reading.wall);
-  if (part.expectHolder !== undefined && part.expectHolder !== holderVersion(context, before)) return undefined;
+  if (part.expectHolder !== undefined && part.expectHolder !== holderVersion(context, name, before)) return undefined;
   const base = baseText(work, present, before, write);
   const text = editEntry(base, patchOf(context, write));
   return () => {
@@ -106,15 +108,15 @@ function noteLock({ work, holder }: ChangeContext, name: string, before: Registr
     case "grant": {
       const token = nextToken(sidecar.lastToken, reading.wall);
       sidecar.lastToken = token;
-      work.tokenMinted = true;
-      const note = { instance: holder.instance, token, grantedAt: reading.monotonic, lapsingSince: null, revocation: null };
-      sidecar.locks.set(name, note);
-      // The name is not free any more: the next time that it is, its first waiter gets a whole turn.
-      editQueue(work, name, (queue) => queue.map((waiter) => ({ ...waiter, offeredAt: null })));
+      const { instance } = holder;
+      const lock = newLock(holder, reading.wall);
+      sidecar.locks.set(name, { instance, lock, token, grantedAt: reading.monotonic, lapsingSince: null, revocation: null });
+      // What was left for an earlier hold of this name is old news.
+      sidecar.forgetWord(instance, name);
       return;
     }
     case "clear":
-      sidecar.locks.delete(name);
+      forgetLock(work, name);
       leaveWord(work, name, before, write.word);
       return;
     case "revoke":
@@ -131,7 +133,7 @@ function prepareRemove({ work }: ChangeContext, part: Part<"remove">): (() => vo
   const before = readEntry(present, work.reading.wall);
   return () => {
     work.document.removeEntry(part.name);
-    work.sidecar.locks.delete(part.name);
+    if (before.lock === null) work.sidecar.locks.delete(part.name);
     leaveWord(work, part.name, before, part.word);
     work.identityChanged = true;
     work.keepBackup = "remove";
@@ -146,14 +148,20 @@ function prepareRename({ work }: ChangeContext, part: Part<"rename">): (() => vo
   return () => {
     work.document.renameEntry(name, to);
     markRevoked(work, name, to, before, `renamed to ${JSON.stringify(to)}`);
-    work.sidecar.locks.delete(name);
+    if (before.lock === null) work.sidecar.locks.delete(name);
     leaveWord(work, name, before, { reason: "renamed", renamedTo: to });
     work.identityChanged = true;
     work.keepBackup = "rename";
   };
 }
 
-/** The lock stays and is not refreshed any more. One without a token (Python's) is marked all the same. */
+/** The note of the lock, and the one that a renaming left under its old name. */
+function forgetLock({ sidecar }: Work, name: string): void {
+  const cleared = sidecar.locks.get(name);
+  for (const [other, { token }] of sidecar.locks) if (token === cleared?.token) sidecar.locks.delete(other);
+}
+
+/** The lock stays and is not refreshed any more. One without a token (Python's) cannot be marked. */
 function markRevoked(work: Work, name: string, to: string, before: RegistryEntry | null, reason: string): void {
   const lock = before?.lock ?? null;
   if (lock === null) return;
@@ -168,17 +176,37 @@ function leaveWord(work: Work, name: string, before: RegistryEntry | null, word:
 
 function prepareEnqueue({ work, holder }: ChangeContext, part: Part<"enqueue">): (() => void) | undefined {
   if (!work.document.has(part.name)) return undefined;
-  const waiter = { ticket: part.ticket, instance: holder.instance, since: work.reading.wall, offeredAt: null };
+  const waiter = { ticket: part.ticket, instance: holder.instance, since: work.reading.wall, offer: null };
   return () =>
     editQueue(work, part.name, (queue) => (queue.some(({ ticket }) => ticket === part.ticket) ? queue : [...queue, waiter]));
 }
 
 /** An offer that was made is not made again, or its time would never end. */
 function offer(work: Work, part: Part<"offer">): void {
-  const offeredAt = work.reading.monotonic;
+  const made = { at: work.reading.monotonic, digest: digestOf(work.document.entryText(part.name) ?? "") };
   editQueue(work, part.name, (queue) =>
-    queue.map((waiter) => (waiter.ticket === part.ticket && waiter.offeredAt === null ? { ...waiter, offeredAt } : waiter)),
+    queue.map((waiter) => {
+      const isDue = waiter.ticket === part.ticket && waiter.offer?.digest !== made.digest;
+      return isDue ? { ...waiter, offer: made } : waiter;
+    }),
   );
+}
+
+/** @throws RegistryError `already-exists`: two names never share an ID @see docs/SPEC.md#G2 */
+function checkImportedIds({ document }: Work, { parts }: Change): void {
+  const imported = parts.filter((part) => part.kind === "put").filter(({ write }) => write.source !== undefined);
+  if (imported.length === 0) return;
+  const replaced = new Set(parts.filter(({ kind }) => kind === "put" || kind === "remove").map(({ name }) => name));
+  const owners = new Map<string, string>();
+  for (const name of document.names()) if (!replaced.has(name)) owners.set(entryIdOf(document.entryText(name) ?? ""), name);
+  for (const { name, write } of imported) {
+    const id = entryIdOf(write.source ?? "");
+    const owner = owners.get(id);
+    if (owner !== undefined) {
+      throw new RegistryError("already-exists", `${quoteName(name)} would have the ID ${id}, which belongs to ${quoteName(owner)}.`, { name });
+    }
+    owners.set(id, name);
+  }
 }
 
 type Queue = readonly WaiterNote[];
@@ -189,7 +217,9 @@ function editQueue(work: Work, name: string, edit: (queue: Queue) => Queue): voi
   else work.sidecar.waiters.set(name, queue);
 }
 
-function holderVersion({ work, holdersDirectory }: ChangeContext, before: RegistryEntry | null): string | undefined {
-  if (before?.lock == null) return undefined;
-  return probePresence(holdersDirectory, before.lock.holderInstance, work.reading.monotonic).version;
+/** Of the lock's holder, or of the former one. */
+function holderVersion({ work, holdersDirectory }: ChangeContext, name: string, before: RegistryEntry | null): string | undefined {
+  const instance = before?.lock?.holderInstance ?? work.sidecar.locks.get(name)?.instance;
+  if (instance === undefined) return undefined;
+  return probePresence(holdersDirectory, instance, work.reading.monotonic).version;
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { WallMs } from "../../core/timing.js";
@@ -5,6 +6,7 @@ import { replaceFile } from "../../platform/atomic-file.js";
 import { makeDirectory } from "../../platform/directory.js";
 
 const BACKUPS_MAX = 100;
+const EVIDENCE_MAX = 20;
 
 /**
  * Keeps the registry's text as it was before IDs went away or changed. The oldest beyond 100 are deleted.
@@ -15,9 +17,44 @@ const BACKUPS_MAX = 100;
 export function backUp(holdersDirectory: string, text: string, why: string, now: WallMs): void {
   const directory = join(holdersDirectory, "backups");
   makeDirectory(directory);
-  const stamp = new Date(now).toISOString().replaceAll(":", "");
-  const older = readdirSync(directory).filter((name) => name.endsWith(".json")).sort();
+  const stamp = stampOf(now);
+  const older = filesIn(directory, "");
   const sameMoment = older.filter((name) => name.startsWith(stamp)).length;
-  replaceFile(join(directory, `${stamp}-${String(sameMoment).padStart(3, "0")}-${why}.json`), text, { durable: true });
-  for (const name of older.slice(0, Math.max(0, older.length + 1 - BACKUPS_MAX))) unlinkSync(join(directory, name));
+  const path = join(directory, `${stamp}-${String(sameMoment).padStart(3, "0")}-${why}.json`);
+  replaceFile(path, text, { durable: true, keepLink: false });
+  deleteOldest(directory, older, BACKUPS_MAX - 1);
+}
+
+/**
+ * Keeps the bytes of a damaged registry, once each. The oldest beyond 20 are deleted.
+ *
+ * @returns the path
+ * @see docs/SPEC.md#G8
+ */
+export function keepEvidence(holdersDirectory: string, bytes: Uint8Array, now: WallMs): string {
+  const older = filesIn(holdersDirectory, EVIDENCE_PREFIX);
+  const ending = `-${createHash("sha256").update(bytes).digest("hex").slice(0, 16)}.json`;
+  const same = older.find((name) => name.endsWith(ending));
+  if (same !== undefined) return join(holdersDirectory, same);
+  const path = join(holdersDirectory, `${EVIDENCE_PREFIX}${stampOf(now)}${ending}`);
+  replaceFile(path, bytes, { durable: true, keepLink: false });
+  deleteOldest(holdersDirectory, older, EVIDENCE_MAX - 1);
+  return path;
+}
+
+const EVIDENCE_PREFIX = "damaged-";
+
+/** Sorts by time as text does. */
+function stampOf(now: WallMs): string {
+  return new Date(now).toISOString().replaceAll(":", "");
+}
+
+function filesIn(directory: string, prefix: string): readonly string[] {
+  return readdirSync(directory)
+    .filter((name) => name.startsWith(prefix) && name.endsWith(".json"))
+    .sort();
+}
+
+function deleteOldest(directory: string, names: readonly string[], keep: number): void {
+  for (const name of names.slice(0, Math.max(0, names.length - keep))) unlinkSync(join(directory, name));
 }

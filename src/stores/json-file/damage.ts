@@ -1,37 +1,45 @@
 /** What is damage, and what goes on in spite of it. Pure. @see docs/SPEC.md#G8 */
+import { parseDatetime } from "../../core/text/datetime-text.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
+import { editEntry } from "../../core/text/entry-text.js";
+import { parseJson } from "../../core/text/json-scan.js";
 import { RegistryDocument } from "../../core/text/registry-document.js";
 import { RegistryDamage } from "../../core/text/registry-scan.js";
 import type { WallMs } from "../../core/timing.js";
+import { readableLock } from "./readable-lock.js";
 
-export type Assessment =
-  | { readonly kind: "sound"; readonly document: RegistryDocument }
-  | Damaged;
+/** The last good copy as it was found. */
+export type Copy =
+  | { readonly kind: "absent" }
+  | { readonly kind: "good"; readonly document: RegistryDocument }
+  | { readonly kind: "damaged"; readonly text: string };
+
+export type Assessment = { readonly kind: "sound"; readonly document: RegistryDocument } | Damaged;
 
 export interface Damaged {
   readonly kind: "damaged";
   readonly what: string;
   /** What can go on: the copy with the newer entries of the file, or without a copy what can be read of the file. */
   readonly document: RegistryDocument;
+  /** Names whose entries come from the copy alone: a lock that was taken since then has not been read. */
+  readonly unread: readonly string[];
+  /** Names that have another ID in the file. */
   readonly conflicts: readonly string[];
-  /** Whether there was a copy: without one nothing goes on before an operator has confirmed it. */
+  /** Whether there was a good copy: without one nothing goes on before an operator has confirmed it. */
   readonly hasCopy: boolean;
 }
 
-/**
- * @param file the registry file's bytes, undefined when it is missing
- * @param copy the last good copy, null when there is none
- */
-export function assess(file: Uint8Array | undefined, copy: RegistryDocument | null, now: WallMs): Assessment {
+/** @param file the registry file's bytes, undefined when it is missing */
+export function assess(file: Uint8Array | undefined, copy: Copy, now: WallMs): Assessment {
   if (file === undefined) {
-    if (copy === null) return { kind: "sound", document: RegistryDocument.empty(now) };
-    return { kind: "damaged", what: "the registry file is missing", document: copy.clone(), conflicts: [], hasCopy: true };
+    if (copy.kind === "absent") return { kind: "sound", document: RegistryDocument.empty(now) };
+    return recover("the registry file is missing", "", copy, now);
   }
   const text = decode(file);
   try {
     if (text === undefined) throw new RegistryDamage("not-json", "the registry is not valid UTF-8");
     const document = RegistryDocument.parse(text);
-    if (copy === null || !isForeign(document, copy)) return { kind: "sound", document };
+    if (copy.kind !== "good" || !isForeign(document, copy.document)) return { kind: "sound", document };
     return recover("the registry file is another registry than before: known names are gone or have other IDs", text, copy, now);
   } catch (error) {
     if (!(error instanceof RegistryDamage)) throw error;
@@ -39,21 +47,25 @@ export function assess(file: Uint8Array | undefined, copy: RegistryDocument | nu
   }
 }
 
-/** The last good copy, or null where it is missing or damaged itself. */
-export function readCopy(file: Uint8Array | undefined): RegistryDocument | null {
-  const text = file === undefined ? undefined : decode(file);
-  if (text === undefined) return null;
+export function readCopy(file: Uint8Array | undefined): Copy {
+  if (file === undefined) return { kind: "absent" };
+  const text = decode(file);
   try {
-    return RegistryDocument.parse(text);
+    if (text !== undefined) return { kind: "good", document: RegistryDocument.parse(text) };
   } catch (error) {
     if (!(error instanceof RegistryDamage)) throw error;
-    return null;
   }
+  return { kind: "damaged", text: text ?? new TextDecoder().decode(file) };
 }
 
-/** Every writer keeps `created_at`; one that does not has begun a registry of its own. `{}` may be any registry. */
+/**
+ * Every writer keeps the moment at which the registry was made, in its own spelling, and gives one to a registry without.
+ * A file with another moment has been begun anew; if it lacks names that we know, it is not ours.
+ */
 function isForeign(document: RegistryDocument, copy: RegistryDocument): boolean {
-  if (document.createdAt !== undefined && document.createdAt === copy.createdAt) return false;
+  const madeAt = momentOf(document.createdAt);
+  const knownMadeAt = momentOf(copy.createdAt);
+  if (madeAt !== undefined && (knownMadeAt === undefined || madeAt === knownMadeAt)) return false;
   for (const name of copy.names()) {
     const text = document.entryText(name);
     if (text === undefined || entryIdOf(text) !== entryIdOf(copy.entryText(name) ?? "")) return true;
@@ -61,19 +73,44 @@ function isForeign(document: RegistryDocument, copy: RegistryDocument): boolean 
   return false;
 }
 
+function momentOf(createdAt: string | undefined): WallMs | undefined {
+  const value = createdAt === undefined ? undefined : parseJson(createdAt);
+  return typeof value === "string" || typeof value === "number" ? parseDatetime(value) : undefined;
+}
+
 /** The copy, with the newer entries of the torn text where they do not contradict it: the copy's IDs go on. */
-function recover(what: string, text: string, copy: RegistryDocument | null, now: WallMs): Damaged {
-  const document = copy?.clone() ?? RegistryDocument.empty(now);
+function recover(what: string, text: string, copy: Copy, now: WallMs): Damaged {
+  const document = copy.kind === "good" ? copy.document.clone() : salvaged(copy.kind === "damaged" ? copy.text : "", now);
+  const unread = new Set(document.names());
   const owners = new Set([...document.names()].map((name) => entryIdOf(document.entryText(name) ?? "")));
   const conflicts: string[] = [];
   for (const [name, entryText] of RegistryDocument.salvage(text)) {
     const id = entryIdOf(entryText);
     const known = document.entryText(name);
-    const isConflict = known === undefined ? owners.has(id) : entryIdOf(known) !== id;
-    if (isConflict) conflicts.push(name);
-    else document.setEntry(name, entryText);
+    if (known === undefined && owners.has(id)) {
+      conflicts.push(name);
+    } else if (known === undefined || entryIdOf(known) === id) {
+      document.setEntry(name, entryText);
+      unread.delete(name);
+    } else {
+      // Whoever made the name anew under another ID may be alive: its lock counts, its ID does not.
+      conflicts.push(name);
+      document.setEntry(name, withLockOf(known, entryText));
+      unread.delete(name);
+    }
   }
-  return { kind: "damaged", what, document, conflicts, hasCopy: copy !== null };
+  return { kind: "damaged", what, document, unread: [...unread], conflicts, hasCopy: copy.kind === "good" };
+}
+
+function withLockOf(known: string, entryText: string): string {
+  const lock = readableLock(entryText);
+  return lock === null ? known : editEntry(known, { lock });
+}
+
+function salvaged(text: string, now: WallMs): RegistryDocument {
+  const document = RegistryDocument.empty(now);
+  for (const [name, entryText] of RegistryDocument.salvage(text)) document.setEntry(name, entryText);
+  return document;
 }
 
 function decode(bytes: Uint8Array): string | undefined {

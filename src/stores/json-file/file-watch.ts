@@ -146,10 +146,12 @@ export class FileWatch {
   async #lookWhileAsked(): Promise<void> {
     while (this.#lookAgain && this.#subscribers.size > 0) {
       this.#lookAgain = false;
-      const view = await this.#file.view().catch(() => undefined);
-      // Who waits reads for himself, and is told by that what is wrong.
-      if (view === undefined) for (const { wake } of this.#subscribers) wake();
-      else this.#tell(view);
+      try {
+        this.#tell(await this.#file.view());
+      } catch {
+        // Who waits reads for himself, and is told by that what is wrong.
+        for (const { wake } of this.#subscribers) wake();
+      }
     }
   }
 
@@ -173,13 +175,13 @@ export class FileWatch {
     return document.toString() + sidecar.toText("");
   }
 
-  #stateOfName({ document, sidecar, reading }: View, name: string): string {
+  #stateOfName({ document, sidecar }: View, name: string): string {
     const text = document.entryText(name);
-    const instance = readableLock(text, reading.wall)?.holderInstance;
+    const instance = (readableLock(text) ?? sidecar.locks.get(name)?.lock)?.holderInstance;
     if (instance !== undefined) this.#instances.add(instance);
     const queue = sidecar.waiters.get(name) ?? [];
     for (const waiter of queue) this.#instances.add(waiter.instance);
-    return JSON.stringify([text, queue, sidecar.damage]);
+    return JSON.stringify([text, queue, sidecar.locks.get(name)?.lapsingSince, sidecar.damage]);
   }
 
   #scheduleDeathCheck(delayMs = DEATH_CHECK_MS): void {
@@ -197,7 +199,12 @@ export class FileWatch {
 
   #checkDeaths(): void {
     for (const instance of this.#instances) {
-      if (this.#dead.has(instance) || !this.#isDead(instance)) continue;
+      if (!this.#isDead(instance)) {
+        // An instance with a fixed id may live again.
+        this.#dead.delete(instance);
+        continue;
+      }
+      if (this.#dead.has(instance)) continue;
       this.#dead.add(instance);
       for (const { wake } of this.#subscribers) wake();
     }

@@ -1,6 +1,6 @@
 import { dirname, resolve } from "node:path";
 import type { Holder } from "../../core/entry.js";
-import { NameholdError } from "../../core/errors.js";
+import { isNameholdError, NameholdError } from "../../core/errors.js";
 import type { Loss, Snapshot } from "../../core/record.js";
 import { EntryDamage } from "../../core/text/entry-text.js";
 import type { Clock, MonotonicMs } from "../../core/timing.js";
@@ -8,13 +8,14 @@ import { sweepTemporaries } from "../../platform/atomic-file.js";
 import { systemClock } from "../../platform/clock.js";
 import { Presence } from "../../platform/presence.js";
 import { sweepPresences } from "../../platform/presence-probe.js";
+import { resolveLinks } from "../../platform/real-path.js";
 import type { Change, CommitResult, DamageReport, ListFilter, Recovery, Store, StoreCapabilities } from "../store.js";
 import { applyChange } from "./apply-change.js";
 import { FileWatch } from "./file-watch.js";
-import { prune } from "./prune.js";
+import { namedInstances, prune } from "./prune.js";
 import { refreshLocks, releaseAll } from "./refresh-locks.js";
 import { RegistryFile, type View, type Work } from "./registry-file.js";
-import { snapshotFrom } from "./snapshot.js";
+import { refuseUnknown, snapshotFrom } from "./snapshot.js";
 
 export interface JsonFileStoreOptions {
   readonly clock?: Clock;
@@ -64,13 +65,25 @@ export class JsonFileStore implements Store {
   }
 
   async read(name: string): Promise<Snapshot> {
-    return this.#snapshot(await this.#view(), name);
+    const view = await this.#view();
+    refuseUnknown(view, name);
+    return this.#snapshot(view, name);
   }
 
   async commit(change: Change): Promise<CommitResult> {
     this.#checkOpen();
+    try {
+      return await this.#commit(change);
+    } catch (error) {
+      if (isNameholdError(error, "outcome-unknown")) return { kind: "unknown", cause: error };
+      throw error;
+    }
+  }
+
+  #commit(change: Change): Promise<CommitResult> {
     const needsPresence = change.parts.some((part) => part.kind === "enqueue" || (part.kind === "put" && part.write.lock?.kind === "grant"));
-    return this.#file.inTurn((work) => {
+    return this.#file.inTurn((work): CommitResult => {
+      this.#checkOpen();
       if (needsPresence) this.#ensurePresence(work, change.holder);
       const context = { work, holder: change.holder, holdersDirectory: this.#file.holdersDirectory };
       const done = applyChange(context, change);
@@ -83,6 +96,7 @@ export class JsonFileStore implements Store {
   async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
     this.#checkOpen();
     return this.#file.inTurn((work) => {
+      this.#checkOpen();
       const own = this.#ensurePresence(work, holder);
       const lost = refreshLocks(work, holder, names, own.lastBeat);
       const beatAt = work.reading.monotonic;
@@ -159,17 +173,29 @@ export class JsonFileStore implements Store {
   #ensurePresence(work: Work, holder: Holder): OwnPresence {
     const known = this.#presences.get(holder.instance);
     if (known?.presence.isInPlace() === true) return known;
-    known?.presence.close();
     const nowMs = work.reading.monotonic;
+    known?.presence.close();
     const presence = Presence.create(this.#file.holdersDirectory, holder, { nowMs });
+    // What an earlier life of the same instance has left is not ours: that it could be replaced proves it dead.
+    if (known === undefined) releaseAll(work, holder);
     const own = { presence, lastBeat: nowMs };
     this.#presences.set(holder.instance, own);
     prune(work, this.#file.holdersDirectory);
-    work.afterWrite.push(() => {
-      sweepTemporaries(dirname(this.path), LEFTOVER_MS);
-      sweepPresences(this.#file.holdersDirectory, (instance) => work.sidecar.names(instance), SWEPT_PRESENCES_MAX);
-    });
+    work.afterWrite.push(() => this.#sweep(work));
     return own;
+  }
+
+  /** Other users' leftovers may be theirs alone to delete: then they stay. */
+  #sweep(work: Work): void {
+    const named = namedInstances(work);
+    try {
+      sweepTemporaries(dirname(resolveLinks(this.path)), LEFTOVER_MS);
+      sweepTemporaries(this.#file.holdersDirectory, LEFTOVER_MS);
+      const isNeeded = (instance: string): boolean => named.has(instance) || work.sidecar.names(instance);
+      sweepPresences(this.#file.holdersDirectory, isNeeded, SWEPT_PRESENCES_MAX);
+    } catch (error) {
+      if (!isNameholdError(error)) throw error;
+    }
   }
 
   async #view(): Promise<View> {

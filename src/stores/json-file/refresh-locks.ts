@@ -1,5 +1,5 @@
 /** The heartbeat of one holder, on the work of one turn. */
-import type { Holder } from "../../core/entry.js";
+import type { Holder, RegistryLock } from "../../core/entry.js";
 import { heldBy, refreshedLock } from "../../core/lock-rules.js";
 import type { Loss } from "../../core/record.js";
 import { editEntry } from "../../core/text/entry-text.js";
@@ -37,31 +37,34 @@ export function refreshLocks(
 function refreshOne(work: Work, holder: Holder, name: string, token: number): Loss | undefined {
   const { sidecar, reading } = work;
   const text = work.document.entryText(name);
-  const lock = readableLock(text, reading.wall);
+  const lock = readableLock(text);
   const note = noteOf(work, name, lock);
   const isOurs = lock?.holderInstance === holder.instance && (note === undefined || note.token === token);
-  if (text === undefined || lock === null || !isOurs) {
-    const word = sidecar.takeWord(holder.instance, name);
-    if (word !== undefined) return word;
-    return lock === null ? { reason: "removed" } : { reason: "taken", by: heldBy(lock) };
-  }
+  if (text === undefined || lock === null || !isOurs) return tellLoss(work, holder, name, lock);
   if (note?.revocation != null) return { reason: "revoked", detail: note.revocation.reason };
+  const { heartbeatAt, expiresAt } = refreshedLock(lock, holder.ttlMs, reading.wall);
   // A note that was lost with the sidecar is made anew: the holder knows its token.
-  const healed = note ?? { instance: holder.instance, token, grantedAt: reading.monotonic, revocation: null };
+  const healed = note ?? { instance: holder.instance, lock, token, grantedAt: reading.monotonic, revocation: null };
   sidecar.locks.set(name, { ...healed, lapsingSince: null });
   sidecar.lastToken = Math.max(sidecar.lastToken, token);
-  const { heartbeatAt, expiresAt } = refreshedLock(lock, holder.ttlMs, reading.wall);
   work.document.setEntry(name, editEntry(text, { lastSeen: reading.wall, lockTimes: { heartbeatAt, expiresAt } }));
   return undefined;
 }
 
+/** From now on the holder knows: the name need not be kept from others for it. It is told as often as it asks. */
+function tellLoss({ sidecar }: Work, { instance }: Holder, name: string, lock: RegistryLock | null): Loss {
+  const word = sidecar.words.get(instance)?.get(name);
+  if (sidecar.locks.get(name)?.instance === instance) sidecar.locks.delete(name);
+  if (word !== undefined) return word;
+  return lock === null ? { reason: "removed" } : { reason: "taken", by: heldBy(lock) };
+}
+
 /** Takes all locks of the holder away and all its places in queues. */
-export function releaseAll(work: Work, holder: Pick<Holder, "instance">): void {
-  const { document, sidecar, reading } = work;
-  for (const name of sidecar.locks.keys()) {
-    const text = document.entryText(name);
-    if (text === undefined || readableLock(text, reading.wall)?.holderInstance !== holder.instance) continue;
+export function releaseAll({ document, sidecar, reading }: Work, { instance }: Pick<Holder, "instance">): void {
+  for (const name of document.names()) {
+    const text = document.entryText(name) ?? "";
+    if (!text.includes(instance) || readableLock(text)?.holderInstance !== instance) continue;
     document.setEntry(name, editEntry(text, { lock: null, lastSeen: reading.wall }));
   }
-  sidecar.forgetHolder(holder.instance);
+  sidecar.forgetHolder(instance);
 }

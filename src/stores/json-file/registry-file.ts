@@ -15,11 +15,13 @@ import { isLocalFileSystem } from "../../platform/file-system.js";
 import { isMountPoint } from "../../platform/mounts.js";
 import { holdersDirectoryOf } from "../../platform/presence-path.js";
 import { resolveLinks } from "../../platform/real-path.js";
-import { backUp } from "./backup.js";
+import { backUp, keepEvidence } from "./backup.js";
 import { type ClockReading, noteClock, restartedNote } from "./clock-note.js";
-import { assess, type Assessment, type Damaged, readCopy } from "./damage.js";
+import { assess, type Assessment, type Copy, type Damaged, readCopy } from "./damage.js";
 import { FileTurn } from "./file-turn.js";
+import { holdBack } from "./hold-back.js";
 import { Sidecar } from "./sidecar.js";
+import { reservedTokens, reserveTokens } from "./token-ceiling.js";
 
 /** What the files said at one moment. */
 export interface View {
@@ -28,6 +30,8 @@ export interface View {
   readonly reading: ClockReading;
   /** Whether the file system is this machine's own, so that all who use the file share its clocks. */
   readonly isLocal: boolean;
+  /** Why a name that is not there cannot be said not to exist; null mostly. */
+  readonly obstacle: NameholdError | null;
 }
 
 /** A view that may be changed during a turn. What is changed is written when the turn ends. */
@@ -36,8 +40,6 @@ export interface Work extends View {
   identityChanged: boolean;
   /** An ID that was known goes away or changes: a backup is kept. */
   keepBackup: string | null;
-  /** A token was minted: it must outlive a power loss. */
-  tokenMinted: boolean;
   /** Called when all is written, still under the lock. */
   readonly afterWrite: (() => void)[];
 }
@@ -55,11 +57,12 @@ export class RegistryFile {
   readonly holdersDirectory: string;
   readonly sidecarPath: string;
   readonly copyPath: string;
+  readonly #ceilingPath: string;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #turn: FileTurn;
   readonly #file = new Cached<Assessment>();
-  readonly #copy = new Cached<RegistryDocument | null>();
+  readonly #copy = new Cached<Copy>();
   #queue: Job[] = [];
   #running: Promise<void> | undefined;
   #viewing: Promise<View> | undefined;
@@ -70,6 +73,7 @@ export class RegistryFile {
     this.holdersDirectory = holdersDirectoryOf(path);
     this.sidecarPath = join(this.holdersDirectory, "state.json");
     this.copyPath = join(this.holdersDirectory, "last-good.json");
+    this.#ceilingPath = join(this.holdersDirectory, "token-ceiling");
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#turn = new FileTurn(path, join(this.holdersDirectory, "gate"), clock);
@@ -89,13 +93,15 @@ export class RegistryFile {
 
   async #view(): Promise<View> {
     const assessment = this.#assess();
-    if (assessment.kind === "sound") return this.#viewOf(assessment.document);
+    const isSound = assessment.kind === "sound";
+    if (isSound && this.#isCopied(assessment.document)) return this.#viewOf(assessment.document);
     try {
+      // Damage is gone on from; what the copy lacks goes into it before anybody is told of it.
       return await this.inTurn((work) => ({ ...work }));
     } catch (error) {
-      if (!isNameholdError(error, "read-only", "busy", "not-found", "storage-failed")) throw error;
+      if (!isNameholdError(error, "read-only", "busy", "unreachable", "storage-failed")) throw error;
       const again = this.#assess();
-      return again.kind === "sound" ? this.#viewOf(again.document) : this.#damagedView(again);
+      return again.kind === "sound" ? this.#viewOf(again.document) : this.#damagedView(again, error);
     }
   }
 
@@ -143,7 +149,7 @@ export class RegistryFile {
     await this.#turn.take(this.#timeoutMs, () => {
       const assessment = this.#assess();
       if (assessment.kind === "sound" || assessment.hasCopy) return;
-      replaceFile(this.copyPath, assessment.document.toString(), { durable: true });
+      this.#replaceOwn(this.copyPath, assessment.document.toString(), true);
     });
   }
 
@@ -163,6 +169,7 @@ export class RegistryFile {
     // Whatever else is wanted in this very moment comes along.
     await Promise.resolve();
     while (this.#queue.length > 0) {
+      const waitingJobs = this.#queue.length;
       let jobs: readonly Job[] = [];
       try {
         this.#prepare();
@@ -176,25 +183,31 @@ export class RegistryFile {
           this.#queue.unshift(...jobs);
           continue;
         }
-        // Without a turn, those who wait for it fail; who comes later tries anew.
-        const failed = jobs.length > 0 ? jobs : this.#queue.splice(0);
+        // Without a turn, those who have waited for it fail; who came meanwhile waits for the next.
+        const failed = jobs.length > 0 ? jobs : this.#queue.splice(0, waitingJobs);
         for (const job of failed) job.fail(error);
       }
     }
   }
 
-  /** @returns what tells each job how it ended; a job that threw has failed alone */
+  /** @returns what tells each job how it ended; a job that threw has failed alone, and left no trace */
   #runJobs(jobs: readonly Job[]): () => void {
-    const work = this.#begin();
     const failures = new Map<Job, unknown>();
-    for (const job of jobs) {
-      try {
-        job.run(work);
-      } catch (error) {
-        failures.set(job, error);
+    for (let work = this.#begin(); ; work = this.#begin()) {
+      const failuresBefore = failures.size;
+      for (const job of jobs) {
+        if (failures.has(job)) continue;
+        try {
+          job.run(work);
+        } catch (error) {
+          failures.set(job, error);
+        }
       }
+      // What a job that threw may have changed by then is dropped, and the others run anew.
+      if (failures.size > failuresBefore) continue;
+      if (failures.size < jobs.length) this.#finish(work);
+      break;
     }
-    this.#finish(work);
     return () => {
       for (const job of jobs) {
         if (failures.has(job)) job.fail(failures.get(job));
@@ -206,44 +219,69 @@ export class RegistryFile {
   #begin(): Work {
     const reading = this.#reading();
     const assessment = this.#assess();
+    if (assessment.kind === "damaged" && !assessment.hasCopy) throw irrecoverable(this.path, assessment.what);
+    const document = assessment.document.clone();
     const sidecar = this.#readSidecar();
     sidecar.clock = noteClock(sidecar.clock, reading);
-    const shared = { sidecar, reading, isLocal: this.isLocal() };
-    const changes = { identityChanged: false, keepBackup: null, tokenMinted: false, afterWrite: [] };
-    if (assessment.kind === "sound") return { ...shared, ...changes, document: assessment.document.clone() };
-    if (!assessment.hasCopy) throw irrecoverable(this.path, assessment.what);
-    this.#noteDamage(sidecar, assessment);
-    // Locks that the damage has swallowed may be alive: nothing that was written before is judged by the wall clock.
+    const work: Work = {
+      document,
+      sidecar,
+      reading,
+      isLocal: this.isLocal(),
+      obstacle: null,
+      identityChanged: false,
+      keepBackup: null,
+      afterWrite: [],
+    };
+    if (assessment.kind === "damaged") this.#goOn(work, assessment);
+    return work;
+  }
+
+  /** Locks that the damage has swallowed may be alive: nothing that was written before is judged by the wall clock. */
+  #goOn(work: Work, damaged: Damaged): void {
+    const { sidecar, reading } = work;
+    const bytes = readFileOrAbsent(this.path);
+    sidecar.damage = {
+      what: damaged.what,
+      conflicts: [...new Set([...(sidecar.damage?.conflicts ?? []), ...damaged.conflicts])],
+      evidencePath: bytes === undefined ? (sidecar.damage?.evidencePath ?? null) : keepEvidence(this.holdersDirectory, bytes, reading.wall),
+    };
     sidecar.clock = restartedNote(reading);
-    return { ...shared, ...changes, identityChanged: true, document: assessment.document.clone() };
+    holdBack(work, damaged.unread, this.holdersDirectory);
+    work.identityChanged = true;
   }
 
   /**
    * Writes what the work has changed: first what may be there in vain (the sidecar: a token more), then the registry.
    *
-   * @throws TurnLost when the lock file was taken from under us before the rename: nothing was changed
+   * @throws TurnLost when the lock file was taken from under us before the rename: the registry was not changed
+   * @throws RegistryError `outcome-unknown` when something failed after the registry was written
    */
   #finish(work: Work): void {
     const before = this.#file.text();
     const isChanged = before === undefined ? work.identityChanged : work.document.toString() !== before;
     if (isChanged) work.document.setUpdatedAt(work.reading.wall);
     if (work.keepBackup !== null && before !== undefined) backUp(this.holdersDirectory, before, work.keepBackup, work.reading.wall);
-    const sidecarBefore = this.#writeSidecar(work);
+    reserveTokens(this.#ceilingPath, work.sidecar.lastToken);
+    const sidecarBefore = this.#writeSidecar(work.sidecar);
+    let isWritten = !isChanged;
     try {
       this.#refreshCopy(work.document, () => {
-        if (isChanged) this.#writeDocument(work);
+        if (isChanged) this.#writeDocument(work.document);
+        isWritten = true;
       });
+      if (isChanged && work.identityChanged) syncDirectory(dirname(resolveLinks(this.path)));
+      for (const act of work.afterWrite) act();
     } catch (error) {
-      if (sidecarBefore !== undefined) replaceFile(this.sidecarPath, sidecarBefore, { durable: false });
+      if (isChanged && isWritten) throw outcomeUnknown(this.path, error);
+      if (sidecarBefore !== undefined && this.#turn.isStillOurs()) this.#replaceOwn(this.sidecarPath, sidecarBefore, false);
       throw error;
     }
-    for (const act of work.afterWrite) act();
   }
 
-  #writeDocument({ document, identityChanged }: Work): void {
+  #writeDocument(document: RegistryDocument): void {
     const bytes = Buffer.from(document.toString(), "utf8");
     replaceFile(this.path, bytes, { durable: true, beforeRename: () => this.#checkTurn() });
-    if (identityChanged) syncDirectory(dirname(resolveLinks(this.path)));
     this.#file.keep(bytes, { kind: "sound", document });
   }
 
@@ -252,21 +290,28 @@ export class RegistryFile {
    * after it, so that a disk that fills up in between leaves both as they were.
    */
   #refreshCopy(document: RegistryDocument, writeDocument: () => void): void {
-    const copy = this.#copy.value(readFileOrAbsent(this.copyPath), readCopy);
-    const isDue = copy === null ? document.size > 0 : !isSameButTimes(document, copy);
-    if (!isDue) return writeDocument();
+    if (this.#isCopied(document)) return writeDocument();
     const bytes = Buffer.from(document.toString(), "utf8");
-    replaceFile(this.copyPath, bytes, { durable: true, beforeRename: writeDocument });
-    this.#copy.keep(bytes, document);
+    replaceFile(this.copyPath, bytes, { durable: true, keepLink: false, beforeRename: writeDocument });
+    this.#copy.keep(bytes, { kind: "good", document });
+  }
+
+  #isCopied(document: RegistryDocument): boolean {
+    const copy = this.#readCopy();
+    return copy.kind === "good" ? isSameButTimes(document, copy.document) : document.size === 0;
   }
 
   /** @returns the sidecar's text before, when it was changed */
-  #writeSidecar(work: Work): string | undefined {
+  #writeSidecar(sidecar: Sidecar): string | undefined {
     const before = readFileOrAbsent(this.sidecarPath)?.toString("utf8") ?? "";
-    const after = work.sidecar.toText(bootId());
+    const after = sidecar.toText(bootId());
     if (before === after) return undefined;
-    replaceFile(this.sidecarPath, after, { durable: work.tokenMinted || work.sidecar.damage !== null });
+    this.#replaceOwn(this.sidecarPath, after, sidecar.damage !== null);
     return before;
+  }
+
+  #replaceOwn(path: string, text: string, durable: boolean): void {
+    replaceFile(path, text, { durable, keepLink: false, beforeRename: () => this.#checkTurn() });
   }
 
   #assess(): Assessment {
@@ -274,40 +319,32 @@ export class RegistryFile {
     const known = this.#file.peek(file);
     if (file !== undefined && known?.kind === "sound") return known;
     // A missing file and damage are assessed anew each time: they depend on the copy as well.
-    const assessment = assess(file, this.#copy.value(readFileOrAbsent(this.copyPath), readCopy), this.#clock.wallMs());
+    const assessment = assess(file, this.#readCopy(), this.#clock.wallMs());
     this.#file.keep(file, assessment);
     return assessment;
   }
 
+  #readCopy(): Copy {
+    return this.#copy.value(readFileOrAbsent(this.copyPath), readCopy);
+  }
+
   #viewOf(document: RegistryDocument): View {
-    return { document, sidecar: this.#readSidecar(), reading: this.#reading(), isLocal: this.isLocal() };
+    return { document, sidecar: this.#readSidecar(), reading: this.#reading(), isLocal: this.isLocal(), obstacle: null };
   }
 
-  #damagedView(assessment: Damaged): View {
-    if (!assessment.hasCopy) throw irrecoverable(this.path, assessment.what);
-    const view = this.#viewOf(assessment.document);
-    const { what, conflicts } = assessment;
-    view.sidecar.damage ??= { what, conflicts, evidencePath: null };
+  /** @param obstacle why the damage could not be looked at in a turn; it is the answer about names that are not there */
+  #damagedView(damaged: Damaged, obstacle: NameholdError): View {
+    if (!damaged.hasCopy) throw irrecoverable(this.path, damaged.what);
+    const view = this.#viewOf(damaged.document);
+    view.sidecar.damage ??= { what: damaged.what, conflicts: damaged.conflicts, evidencePath: null };
     view.sidecar.clock = null;
-    return view;
-  }
-
-  #noteDamage(sidecar: Sidecar, { what, conflicts }: Damaged): void {
-    const bytes = readFileOrAbsent(this.path);
-    let evidencePath: string | null = null;
-    if (bytes !== undefined) {
-      evidencePath = join(this.holdersDirectory, `damaged-${new Date(this.#clock.wallMs()).toISOString().replaceAll(":", "")}.json`);
-      replaceFile(evidencePath, bytes, { durable: true });
-    }
-    sidecar.damage = {
-      what,
-      conflicts: [...new Set([...(sidecar.damage?.conflicts ?? []), ...conflicts])],
-      evidencePath: evidencePath ?? sidecar.damage?.evidencePath ?? null,
-    };
+    return obstacle.code === "busy" ? { ...view, obstacle } : view;
   }
 
   #readSidecar(): Sidecar {
-    return Sidecar.parse(readFileOrAbsent(this.sidecarPath)?.toString("utf8") ?? "", bootId());
+    const sidecar = Sidecar.parse(readFileOrAbsent(this.sidecarPath)?.toString("utf8") ?? "", bootId());
+    if (!sidecar.isOfThisBoot) sidecar.lastToken = Math.max(sidecar.lastToken, reservedTokens(this.#ceilingPath));
+    return sidecar;
   }
 
   #reading(): ClockReading {
@@ -320,16 +357,16 @@ export class RegistryFile {
 
   /** @throws RegistryError `read-only` for a file that is a mount of its own */
   #prepare(): void {
-    if (this.#isChecked) return;
-    if (isMountPoint(this.path)) {
+    if (!this.#isChecked && isMountPoint(this.path)) {
       throw new RegistryError(
         "read-only",
         `${this.path} is a mount of its own: the lock file beside it excludes nobody outside. Mount the directory ${dirname(this.path)} instead.`,
       );
     }
-    makePath(dirname(this.path));
-    makeDirectory(this.holdersDirectory);
     this.#isChecked = true;
+    // Each time: somebody may have cleaned up.
+    makePath(dirname(resolveLinks(this.path)));
+    makeDirectory(this.holdersDirectory);
   }
 }
 
@@ -391,6 +428,14 @@ function withoutTimes(entryText: string): string {
     if (!isNameholdError(error, "invalid-input")) throw error;
     return untouched;
   }
+}
+
+function outcomeUnknown(path: string, cause: unknown): NameholdError {
+  return new RegistryError(
+    "outcome-unknown",
+    `The registry ${path} was written, but what belongs to it was not: ${String(cause)}. Look before you repeat it.`,
+    { cause },
+  );
 }
 
 function irrecoverable(path: string, what: string): NameholdError {

@@ -3,13 +3,19 @@
  * know: `PATH.holders/state.json`. Written under the file lock only. It may be lost: then tokens go on by the wall
  * clock, and locks are judged by less.
  */
+import type { RegistryLock } from "../../core/entry.js";
 import type { Loss, Revocation } from "../../core/record.js";
 import { type MonotonicMs, monotonicMs, type WallMs } from "../../core/timing.js";
 import type { ClockNote } from "./clock-note.js";
 
-/** About one held lock; void when the entry's lock is another instance's. Moments are on the clock of this boot. */
+/**
+ * About one lock that was granted; void when the entry's lock is another instance's. It outlives a lock that was taken
+ * away without its holder's doing, until the holder has been told. Moments are on the clock of this boot.
+ */
 export interface LockNote {
   readonly instance: string;
+  /** The lock as it was granted. */
+  readonly lock: RegistryLock;
   readonly token: number;
   readonly grantedAt: MonotonicMs;
   /** Since when it is not refreshed any more although its holder is. */
@@ -21,7 +27,8 @@ export interface WaiterNote {
   readonly ticket: string;
   readonly instance: string;
   readonly since: WallMs;
-  readonly offeredAt: MonotonicMs | null;
+  /** Since when the free name is offered to it; void when the entry has changed since. */
+  readonly offer: { readonly at: MonotonicMs; readonly digest: string } | null;
 }
 
 /** Set when damage was found, until an operator accepts what was recovered. */
@@ -33,6 +40,8 @@ export interface DamageNote {
 
 export class Sidecar {
   lastToken = 0;
+  /** Whether it was written since the machine started: then no power loss has taken a later one. */
+  isOfThisBoot = false;
   clock: ClockNote | null = null;
   damage: DamageNote | null = null;
   readonly locks = new Map<string, LockNote>();
@@ -45,13 +54,14 @@ export class Sidecar {
     const sidecar = new Sidecar();
     const found = parseObject(text);
     if (found === undefined) return sidecar;
-    const sameBoot = found.bootId === bootId && bootId !== "";
+    const sameBoot = found.bootId === bootId;
     sidecar.lastToken = found.lastToken;
+    sidecar.isOfThisBoot = sameBoot;
     sidecar.clock = found.clock;
     sidecar.damage = found.damage;
     for (const [name, note] of found.locks) sidecar.locks.set(name, sameBoot ? note : ofEarlierBoot(note));
     for (const [name, queue] of found.waiters) {
-      sidecar.waiters.set(name, sameBoot ? queue : queue.map((waiter) => ({ ...waiter, offeredAt: null })));
+      sidecar.waiters.set(name, sameBoot ? queue : queue.map((waiter) => ({ ...waiter, offer: null })));
     }
     for (const [instance, words] of found.words) sidecar.words.set(instance, new Map(words));
     return sidecar;
@@ -75,15 +85,11 @@ export class Sidecar {
     this.words.set(instance, new Map(this.words.get(instance)).set(name, word));
   }
 
-  /** @returns the word that was left for this holder about this name, and forgets it */
-  takeWord(instance: string, name: string): Loss | undefined {
+  forgetWord(instance: string, name: string): void {
     const words = new Map(this.words.get(instance));
-    const word = words.get(name);
-    if (word === undefined) return undefined;
     words.delete(name);
     if (words.size === 0) this.words.delete(instance);
     else this.words.set(instance, words);
-    return word;
   }
 
   /** Forgets what was left for a holder that is gone. */

@@ -1,26 +1,22 @@
 /** From the files' texts to the records of the contract. */
 
 import type { RegistryLock } from "../../core/entry.js";
+import { createHash } from "node:crypto";
 import { RegistryError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
-import type { EntryRecord, Evidence, HolderRecord, Snapshot, Version, Waiter } from "../../core/record.js";
+import type { EntryRecord, Evidence, FormerLock, HolderRecord, Snapshot, Version, Waiter } from "../../core/record.js";
 import { readEntry } from "../../core/text/entry-text.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import { isClockTrusted } from "./clock-note.js";
 import type { View } from "./registry-file.js";
-import type { LockNote, WaiterNote } from "./sidecar.js";
+import type { LockNote } from "./sidecar.js";
 
-/**
- * @throws RegistryError `damaged` for an entry that is none, and for an unknown name while damage waits for an
- *   operator: it may be one that was lost
- */
+/** @throws RegistryError `damaged` for an entry that is none */
 export function snapshotFrom(view: View, holdersDirectory: string, name: string): Snapshot {
   const text = view.document.entryText(name);
-  if (text === undefined) {
-    refuseUnknown(view, name);
-    return { name, record: null, now: view.reading.wall };
-  }
-  return { name, record: recordFrom(view, holdersDirectory, name, text), now: view.reading.wall };
+  const record = text === undefined ? null : recordFrom(view, holdersDirectory, name, text);
+  const former = record?.entry.lock == null ? formerFrom(view, holdersDirectory, name) : null;
+  return { name, record, former, now: view.reading.wall };
 }
 
 /** The note about an entry's lock, if it is about this very lock. */
@@ -29,8 +25,21 @@ export function noteOf(view: View, name: string, lock: RegistryLock | null): Loc
   return lock !== null && note?.instance === lock.holderInstance ? note : undefined;
 }
 
-/** @throws RegistryError `damaged` @see docs/SPEC.md#G8 */
+/** Whose the lock was that somebody took away, for as long as its holder has not been told. */
+function formerFrom(view: View, holdersDirectory: string, name: string): FormerLock | null {
+  const note = view.sidecar.locks.get(name);
+  return note === undefined ? null : { lock: note.lock, holder: holderFrom(view, holdersDirectory, note.lock, note) };
+}
+
+/**
+ * An unknown name may be one that was lost in damage that waits for an operator, or in a file that is just being written.
+ *
+ * @throws RegistryError `damaged`, `busy`
+ * @see docs/SPEC.md#G8
+ */
 export function refuseUnknown(view: View, name: string): void {
+  if (view.document.has(name)) return;
+  if (view.obstacle !== null) throw view.obstacle;
   const damage = view.sidecar.damage;
   if (damage === null) return;
   throw new RegistryError(
@@ -52,7 +61,7 @@ function recordFrom(view: View, holdersDirectory: string, name: string, text: st
     token: note?.token ?? null,
     revocation: note?.revocation ?? null,
     holder: entry.lock === null ? null : holderFrom(view, holdersDirectory, entry.lock, note),
-    waiters: waitersFrom(view, holdersDirectory, view.sidecar.waiters.get(name) ?? []),
+    waiters: waitersFrom(view, holdersDirectory, name, text),
   };
 }
 
@@ -66,7 +75,8 @@ function holderFrom(
   const presence = probePresence(holdersDirectory, lock.holderInstance, reading.monotonic);
   const version = presence.version as Version;
   if (presence.kind === "dead") return { version, evidence: { kind: "dead" } };
-  if (presence.kind !== "none" && presence.beatAgeMs !== undefined && presence.ttlMs !== undefined) {
+  // Without the note of a lost sidecar, it is not known which locks the beat is for.
+  if (note !== undefined && presence.kind !== "none" && presence.beatAgeMs !== undefined && presence.ttlMs !== undefined) {
     const ageMs = refreshAgeMs(presence.beatAgeMs, note, reading.monotonic);
     return { version, evidence: { kind: "beat", ageMs, ttlMs: presence.ttlMs } };
   }
@@ -74,8 +84,7 @@ function holderFrom(
 }
 
 /** How long ago this lock was refreshed, which may be longer than its holder's last beat, or shorter. */
-function refreshAgeMs(beatAgeMs: number, note: LockNote | undefined, now: number): number {
-  if (note === undefined) return beatAgeMs;
+function refreshAgeMs(beatAgeMs: number, note: LockNote, now: number): number {
   const refreshedAgeMs = note.lapsingSince === null ? beatAgeMs : now - note.lapsingSince;
   return Math.max(0, Math.min(refreshedAgeMs, now - note.grantedAt));
 }
@@ -86,17 +95,23 @@ function writtenEvidence({ sidecar, reading, isLocal }: View, lock: RegistryLock
 }
 
 /** Those whose processes are proved dead wait no more. Many may wait in one process, which is asked about once. */
-function waitersFrom({ reading }: View, holdersDirectory: string, queue: readonly WaiterNote[]): readonly Waiter[] {
+function waitersFrom({ sidecar, reading }: View, holdersDirectory: string, name: string, text: string): readonly Waiter[] {
+  const queue = sidecar.waiters.get(name) ?? [];
   const instances = new Set(queue.map(({ instance }) => instance));
   const dead = new Set(
     [...instances].filter((instance) => probePresence(holdersDirectory, instance, reading.monotonic).kind === "dead"),
   );
   return queue
     .filter(({ instance }) => !dead.has(instance))
-    .map(({ ticket, instance, since, offeredAt }) => ({
+    .map(({ ticket, instance, since, offer }) => ({
       ticket,
       instance,
       since,
-      offeredAgeMs: offeredAt === null ? null : Math.max(0, reading.monotonic - offeredAt),
+      offeredAgeMs: offer?.digest === digestOf(text) ? Math.max(0, reading.monotonic - offer.at) : null,
     }));
+}
+
+/** What an offer is for: the entry as it stands. Whoever takes and leaves the name, Python too, ends the offer. */
+export function digestOf(entryText: string): string {
+  return createHash("sha256").update(entryText).digest("base64").slice(0, 16);
 }

@@ -10,6 +10,7 @@ import type { Beat, Lock, Row } from "./row.js";
 
 export interface DraftBase {
   readonly rows: ReadonlyMap<string, Row>;
+  readonly formers: ReadonlyMap<string, Lock>;
   readonly lastToken: number;
   readonly holder: Holder;
   readonly beat: Beat;
@@ -22,6 +23,8 @@ export interface DraftBase {
 export class Draft {
   /** Null for a name that goes away. */
   readonly changed = new Map<string, Row | null>();
+  /** Locks that were taken away from their holders, who may not know it yet, by name. Null for one that is over. */
+  readonly formers = new Map<string, Lock | null>();
   readonly words: { readonly instance: string; readonly name: string; readonly word: Loss }[] = [];
   lastToken: number;
   readonly #base: DraftBase;
@@ -54,7 +57,8 @@ export class Draft {
   #put({ name, expect, expectHolder, write }: ChangePart & { kind: "put" }): boolean {
     const row = this.#row(name);
     if ((row?.version ?? "absent") !== expect) return false;
-    if (expectHolder !== undefined && row?.lock?.beat.version !== expectHolder) return false;
+    const holder = row?.lock ?? this.#base.formers.get(name);
+    if (expectHolder !== undefined && holder?.beat.version !== expectHolder) return false;
     const kept = row ?? { version: "" as Version, text: "", lock: null, waiters: [] };
     const text = this.#textAfter(row?.text, write);
     const changed = { ...kept, text };
@@ -77,6 +81,7 @@ export class Draft {
       case "grant":
         this.lastToken = nextToken(this.lastToken, beat.wallAt);
         this.#leaveWord(name, row.lock, { reason: "taken", by: heldBy(newLock(holder, beat.wallAt)) });
+        this.formers.set(name, null);
         return {
           ...row,
           lock: { holder, token: this.lastToken, acquiredAt: beat.wallAt, beat, revocation: null },
@@ -85,6 +90,7 @@ export class Draft {
         };
       case "clear":
         this.#leaveWord(name, row.lock, write.word);
+        this.#forgetFormer(row.lock);
         return { ...row, lock: null };
       case "revoke":
         return { ...row, lock: revoked(row.lock, write.reason, beat) };
@@ -97,6 +103,7 @@ export class Draft {
     const row = this.#row(name);
     if (row?.version !== expect) return false;
     this.#leaveWord(name, row.lock, word);
+    this.#leaveFormer(name, row.lock);
     this.changed.set(name, null);
     return true;
   }
@@ -105,6 +112,7 @@ export class Draft {
     const row = this.#row(name);
     if (row?.version !== expect || this.#row(to) !== undefined) return false;
     this.#leaveWord(name, row.lock, { reason: "renamed", renamedTo: to });
+    this.#leaveFormer(name, row.lock);
     this.changed.set(name, null);
     // Those who wait, wait for the name and not for the entry.
     this.changed.set(to, { ...row, lock: revoked(row.lock, "renamed", this.#base.beat), waiters: [] });
@@ -139,6 +147,15 @@ export class Draft {
 
   #leaveWord(name: string, lock: Lock | null, word: Loss | undefined): void {
     if (lock !== null && word !== undefined) this.words.push({ instance: lock.holder.instance, name, word });
+  }
+
+  #leaveFormer(name: string, lock: Lock | null): void {
+    if (lock !== null) this.formers.set(name, lock);
+  }
+
+  /** A lock that is given up under its new name is given up under its old ones, too. */
+  #forgetFormer(lock: Lock | null): void {
+    for (const [name, former] of this.#base.formers) if (former.token === lock?.token) this.formers.set(name, null);
   }
 
   #row(name: string): Row | undefined {

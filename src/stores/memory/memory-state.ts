@@ -1,7 +1,7 @@
 import type { Holder, RegistryLock } from "../../core/entry.js";
 import { NameholdError } from "../../core/errors.js";
 import { heldBy } from "../../core/lock-rules.js";
-import type { EntryRecord, Evidence, Loss, Snapshot, Version } from "../../core/record.js";
+import type { EntryRecord, Evidence, HolderRecord, Loss, Snapshot, Version } from "../../core/record.js";
 import { readEntry } from "../../core/text/entry-text.js";
 import { type Clock, later } from "../../core/timing.js";
 import type { Change } from "../store.js";
@@ -19,6 +19,8 @@ interface Presence {
 export class MemoryState {
   readonly #clock: Clock;
   readonly #rows = new Map<string, Row>();
+  /** Locks that were taken away from their holders, who have not been told yet. */
+  readonly #formers = new Map<string, Lock>();
   readonly #presences = new Map<string, Presence>();
   readonly #listeners = new Set<(name: string) => void>();
   #lastToken = 0;
@@ -34,7 +36,14 @@ export class MemoryState {
 
   snapshot(name: string): Snapshot {
     const row = this.#rows.get(name);
-    return { name, record: row === undefined ? null : this.#record(name, row), now: this.#clock.wallMs() };
+    const record = row === undefined ? null : this.#record(name, row);
+    const former = row?.lock == null ? this.#formers.get(name) : undefined;
+    return {
+      name,
+      record,
+      former: former === undefined ? null : { lock: registryLock(former), holder: this.#holderRecord(former) },
+      now: this.#clock.wallMs(),
+    };
   }
 
   /** @returns whether it was done; false when a precondition failed and nothing was changed */
@@ -42,12 +51,14 @@ export class MemoryState {
     this.#assertAlive(change.holder);
     const draft = new Draft({
       rows: this.#rows,
+      formers: this.#formers,
       lastToken: this.#lastToken,
       holder: change.holder,
       beat: this.#newBeat(change.holder),
     });
     if (!change.parts.every((part) => draft.apply(part))) return false;
     this.#lastToken = draft.lastToken;
+    for (const [name, lock] of draft.formers) this.#keepFormer(name, lock);
     for (const [name, row] of draft.changed) this.#keep(name, row);
     for (const { instance, name, word } of draft.words) this.#presence(instance).words.set(name, word);
     for (const name of draft.changed.keys()) this.#tell(name);
@@ -74,6 +85,10 @@ export class MemoryState {
       this.#keep(name, { ...row, lock: null });
       this.#tell(name);
     }
+    for (const name of this.#namesKeptFor(holder.instance)) {
+      this.#formers.delete(name);
+      this.#tell(name);
+    }
     this.#leaveQueues(holder.instance);
   }
 
@@ -82,7 +97,7 @@ export class MemoryState {
     const presence = this.#presence(instance);
     presence.dead = true;
     this.#leaveQueues(instance);
-    for (const name of presence.locked) this.#tell(name);
+    for (const name of [...presence.locked, ...this.#namesKeptFor(instance)]) this.#tell(name);
   }
 
   /** Calls `listener` with each name that has changed. @returns the end of that */
@@ -97,10 +112,18 @@ export class MemoryState {
     if (lock?.holder.instance === instance && lock.token === token) {
       return lock.revocation === null ? null : { reason: "revoked", detail: lock.revocation.reason };
     }
+    this.#noteTold(instance, name);
     const word = this.#presence(instance).words.get(name);
     if (word !== undefined) return word;
     if (row === undefined) return { reason: "removed" };
     return lock === null ? { reason: "expired" } : { reason: "taken", by: heldBy(registryLock(lock)) };
+  }
+
+  /** Who has been told needs the name no longer: it is others' turn. */
+  #noteTold(instance: string, name: string): void {
+    if (this.#formers.get(name)?.holder.instance !== instance) return;
+    this.#formers.delete(name);
+    this.#tell(name);
   }
 
   #record(name: string, row: Row): EntryRecord {
@@ -112,12 +135,16 @@ export class MemoryState {
       source: text,
       token: lock?.token ?? null,
       revocation: lock?.revocation ?? null,
-      holder: lock === null ? null : { version: lock.beat.version, evidence: this.#evidence(lock) },
+      holder: lock === null ? null : this.#holderRecord(lock),
       waiters: row.waiters.map(({ offeredAt, ...waiter }) => ({
         ...waiter,
         offeredAgeMs: offeredAt === null ? null : this.#clock.monotonicMs() - offeredAt,
       })),
     };
+  }
+
+  #holderRecord(lock: Lock): HolderRecord {
+    return { version: lock.beat.version, evidence: this.#evidence(lock) };
   }
 
   #evidence(lock: Lock): Evidence {
@@ -127,8 +154,8 @@ export class MemoryState {
 
   /** Puts a new row in place of the old one; null removes it. */
   #keep(name: string, row: Row | null): void {
-    const before = this.#rows.get(name)?.lock?.holder.instance;
-    if (before !== undefined) this.#presence(before).locked.delete(name);
+    const before = this.#rows.get(name)?.lock ?? null;
+    if (before !== null) this.#presence(before.holder.instance).locked.delete(name);
     if (row === null) {
       this.#rows.delete(name);
       return;
@@ -138,6 +165,16 @@ export class MemoryState {
     const presence = this.#presence(row.lock.holder.instance);
     presence.locked.add(name);
     presence.words.delete(name);
+  }
+
+  #keepFormer(name: string, lock: Lock | null): void {
+    if (lock === null) this.#formers.delete(name);
+    else this.#formers.set(name, lock);
+  }
+
+  /** The names that are kept from others for a former holder. */
+  #namesKeptFor(instance: string): readonly string[] {
+    return [...this.#formers].filter(([, lock]) => lock.holder.instance === instance).map(([name]) => name);
   }
 
   #isQueueOnly(name: string, row: Row): boolean {

@@ -87,12 +87,16 @@ export class Bench {
   /**
    * @param watched what the judge saw first, and how long ago in TTLs: for stores that know only written times
    */
-  async judge(name: string, watched?: { readonly record: EntryRecord; readonly partOfTtl: number }): Promise<LockState> {
-    const { record, now } = await this.store.read(name);
+  async judge(
+    name: string,
+    watched?: { readonly record: EntryRecord; readonly partOfTtl: number },
+  ): Promise<LockState> {
+    const snapshot = await this.store.read(name);
+    const { record } = snapshot;
     assert.ok(record);
     const unchanged =
       record.version === watched?.record.version && record.holder?.version === watched.record.holder?.version;
-    return judgeLock(record, now, unchanged && watched ? watched.partOfTtl * this.ttlMs : 0);
+    return judgeLock(snapshot, unchanged && watched ? watched.partOfTtl * this.ttlMs : 0);
   }
 
   /** All that the store lists, by name. A name that is listed twice fails. */
@@ -161,7 +165,10 @@ export function recordIn(found: ReadonlyMap<string, Snapshot>, name: string): En
 
 export function granted(record: EntryRecord): Granted {
   const { token, holder } = record;
-  assert.ok(token !== null && holder !== null && record.entry.lock !== null, "the record should have a lock and a token");
+  assert.ok(
+    token !== null && holder !== null && record.entry.lock !== null,
+    "the record should have a lock and a token",
+  );
   return { ...record, token, holder };
 }
 

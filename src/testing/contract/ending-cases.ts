@@ -17,7 +17,10 @@ export const endingCases: readonly ContractCase[] = [
       assert.equal((await bench.read("waited")).waiters.length, 2);
       await doomed.kill();
       assert.deepEqual(await bench.judge("held"), { kind: "free", why: "dead" });
-      assert.deepEqual((await bench.read("waited")).waiters.map(({ ticket }) => ticket), ["alive"]);
+      assert.deepEqual(
+        (await bench.read("waited")).waiters.map(({ ticket }) => ticket),
+        ["alive"],
+      );
       const found = done(await bench.commit(survivor, takeoverOf(granted(await bench.read("held")))));
       assert.equal(recordIn(found, "held").entry.lock?.holderInstance, survivor.instance);
     },
@@ -76,12 +79,16 @@ export const endingCases: readonly ContractCase[] = [
       }
       const kept = await other.read("neighbour");
       assert.equal(kept.token, neighbour.token);
-      assert.deepEqual(kept.waiters.map(({ ticket }) => ticket), ["staying"]);
+      assert.deepEqual(
+        kept.waiters.map(({ ticket }) => ticket),
+        ["staying"],
+      );
       store.releaseNow(holder);
     },
   },
   {
-    title: "close ends the presence of its holders: their names are free at once where death is proved, else after the TTL [G6]",
+    title:
+      "close ends the presence of its holders: their names are free at once where death is proved, else after the TTL [G6]",
     async run(bench) {
       const closing = await bench.another();
       const first = await closing.grant("a", closing.holder());

@@ -26,10 +26,19 @@ export const entryCases: readonly ContractCase[] = [
       const { entry, token, revocation, holder, waiters } = recordIn(found, "a");
       const after = (await bench.store.read("a")).now;
       assert.deepEqual(
-        { id: entry.id, type: entry.componentType, metadata: entry.metadata, lock: entry.lock, workcell: entry.workcellId },
+        {
+          id: entry.id,
+          type: entry.componentType,
+          metadata: entry.metadata,
+          lock: entry.lock,
+          workcell: entry.workcellId,
+        },
         { id, type: "module", metadata: {}, lock: null, workcell: null },
       );
-      assert.deepEqual({ token, revocation, holder, waiters }, { token: null, revocation: null, holder: null, waiters: [] });
+      assert.deepEqual(
+        { token, revocation, holder, waiters },
+        { token: null, revocation: null, holder: null, waiters: [] },
+      );
       for (const time of [entry.createdAt, entry.lastSeen]) assert.ok(time >= before - 1 && time <= after + 1);
       assert.deepEqual((await bench.read("a")).entry, entry);
     },
@@ -56,7 +65,10 @@ export const entryCases: readonly ContractCase[] = [
       done(await bench.commit(holder, { kind: "rename", name: "a", to: "b", expect: record.version }));
       const { id, createdAt, componentType } = (await bench.read("b")).entry;
       const wanted = first.entry;
-      assert.deepEqual({ id, createdAt, componentType }, { id: wanted.id, createdAt: wanted.createdAt, componentType: "node" });
+      assert.deepEqual(
+        { id, createdAt, componentType },
+        { id: wanted.id, createdAt: wanted.createdAt, componentType: "node" },
+      );
     },
   },
   {
@@ -101,12 +113,11 @@ export const entryCases: readonly ContractCase[] = [
       const gone = await bench.create("gone");
       const kept = await bench.create("kept");
       const found = done(
-        await bench.commit(
-          bench.holder(),
-          creation("new"),
-          putOn(kept, { metadata: { changed: true } }),
-          { kind: "remove", name: "gone", expect: gone.version },
-        ),
+        await bench.commit(bench.holder(), creation("new"), putOn(kept, { metadata: { changed: true } }), {
+          kind: "remove",
+          name: "gone",
+          expect: gone.version,
+        }),
       );
       assert.deepEqual([...found.keys()].sort(), ["gone", "kept", "new"]);
       assert.equal(found.get("gone")?.record, null);
@@ -194,7 +205,9 @@ export const entryCases: readonly ContractCase[] = [
     title: "rename moves an entry with its id and metadata, and answers with both names [G1]",
     async run(bench) {
       const first = await bench.create("a", { metadata: { key: 1 } });
-      const found = done(await bench.commit(bench.holder(), { kind: "rename", name: "a", to: "b", expect: first.version }));
+      const found = done(
+        await bench.commit(bench.holder(), { kind: "rename", name: "a", to: "b", expect: first.version }),
+      );
       assert.equal(found.get("a")?.record, null);
       assert.deepEqual(recordIn(found, "b").entry, first.entry);
       assert.deepEqual([...(await bench.list()).keys()], ["b"]);
@@ -247,7 +260,9 @@ export const entryCases: readonly ContractCase[] = [
     async run(bench) {
       await bench.create("a", { metadata: { count: 0 } });
       const benches = [bench, await bench.another()];
-      await Promise.all(Array.from({ length: COUNTERS }, (_, counter) => countUp(benches[counter % 2] ?? bench, counter)));
+      await Promise.all(
+        Array.from({ length: COUNTERS }, (_, counter) => countUp(benches[counter % 2] ?? bench, counter)),
+      );
       const { count, ...marks } = (await bench.read("a")).entry.metadata;
       assert.equal(count, COUNTERS);
       assert.equal(Object.keys(marks).length, COUNTERS);

@@ -204,7 +204,11 @@ export const heartbeatCases: readonly ContractCase[] = [
       const holder = bench.holder();
       const mine = await bench.grant("mine", holder);
       await bench.create("free");
-      const names = new Map([["free", 1], ["missing", 1], ["mine", mine.token]]);
+      const names = new Map([
+        ["free", 1],
+        ["missing", 1],
+        ["mine", mine.token],
+      ]);
       const lost = await bench.store.heartbeat(holder, names);
       assert.deepEqual([...lost.keys()].sort(), ["free", "missing"]);
       assert.equal((await bench.read("free")).entry.lock, null);

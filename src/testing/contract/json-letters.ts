@@ -1,5 +1,8 @@
 /** JSON down to the letter, but for white space and the spelling of strings: numbers are text, members keep their order. */
-export type Letters = string | readonly Letters[] | { readonly members: readonly (readonly [key: string, value: Letters])[] };
+export type Letters =
+  | string
+  | readonly Letters[]
+  | { readonly members: readonly (readonly [key: string, value: Letters])[] };
 
 export function lettersOf(json: string): Letters {
   // It is JSON or it fails here, so that what follows need not look.

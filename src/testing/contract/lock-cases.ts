@@ -183,7 +183,10 @@ export const lockCases: readonly ContractCase[] = [
       const first = await bench.grant("a", holder);
       const record = await bench.put(first, { lock: { kind: "clear" } }, holder);
       const { token, revocation, holder: liveness, entry } = record;
-      assert.deepEqual({ token, revocation, liveness, lock: entry.lock }, { token: null, revocation: null, liveness: null, lock: null });
+      assert.deepEqual(
+        { token, revocation, liveness, lock: entry.lock },
+        { token: null, revocation: null, liveness: null, lock: null },
+      );
       assert.equal(entry.id, first.entry.id);
       assert.deepEqual(await bench.judge("a"), { kind: "free", why: "no lock" });
     },

@@ -12,10 +12,17 @@ export const queueCases: readonly ContractCase[] = [
       await bench.grant("a", bench.holder());
       const other = await bench.another();
       const holders = [bench.holder(), bench.holder(), bench.holder()];
-      for (const [place, holder] of holders.entries()) await enqueue(place === 1 ? other : bench, "a", `t${place}`, holder);
+      for (const [place, holder] of holders.entries())
+        await enqueue(place === 1 ? other : bench, "a", `t${place}`, holder);
       const { waiters } = await other.read("a");
-      assert.deepEqual(waiters.map(({ ticket }) => ticket), ["t0", "t1", "t2"]);
-      assert.deepEqual(waiters.map(({ instance }) => instance), holders.map(({ instance }) => instance));
+      assert.deepEqual(
+        waiters.map(({ ticket }) => ticket),
+        ["t0", "t1", "t2"],
+      );
+      assert.deepEqual(
+        waiters.map(({ instance }) => instance),
+        holders.map(({ instance }) => instance),
+      );
       const { now } = await bench.store.read("a");
       for (const { since, offeredAgeMs } of waiters) {
         assert.ok(since <= now + 1 && since > now - bench.ttlMs);
@@ -75,7 +82,10 @@ export const queueCases: readonly ContractCase[] = [
       const leave: ChangePart = { kind: "dequeue", name: "a", ticket: "t0" };
       const record = recordIn(done(await bench.commit(waiter, putOn(free, { lock: { kind: "grant" } }), leave)), "a");
       assert.equal(record.entry.lock?.holderInstance, waiter.instance);
-      assert.deepEqual(record.waiters.map(({ ticket }) => ticket), ["t1"]);
+      assert.deepEqual(
+        record.waiters.map(({ ticket }) => ticket),
+        ["t1"],
+      );
     },
   },
   {
@@ -122,7 +132,10 @@ export const queueCases: readonly ContractCase[] = [
       await enqueue(bench, "a", "t0");
       await enqueue(bench, "a", "t1");
       await bench.put(first, { lock: { kind: "clear" } });
-      assert.deepEqual((await bench.read("a")).waiters.map(({ offeredAgeMs }) => offeredAgeMs), [null, null]);
+      assert.deepEqual(
+        (await bench.read("a")).waiters.map(({ offeredAgeMs }) => offeredAgeMs),
+        [null, null],
+      );
       await offer(bench, "a", "t0");
       await bench.elapse(0.2);
       const other = await bench.another();
@@ -151,7 +164,10 @@ export const queueCases: readonly ContractCase[] = [
       await bench.grant("a", bench.holder());
       await enqueue(bench, "a", "t0");
       done(await bench.commit(bench.holder(), { kind: "offer", name: "a", ticket: "stranger" }));
-      assert.deepEqual((await bench.read("a")).waiters.map(({ ticket, offeredAgeMs }) => [ticket, offeredAgeMs]), [["t0", null]]);
+      assert.deepEqual(
+        (await bench.read("a")).waiters.map(({ ticket, offeredAgeMs }) => [ticket, offeredAgeMs]),
+        [["t0", null]],
+      );
     },
   },
   {

@@ -50,7 +50,11 @@ export const viewCases: readonly ContractCase[] = [
       let changed: readonly string[] = [];
       for await (const { name } of bench.store.list()) {
         seen.push(name);
-        if (seen.length === 1) changed = await writeAround(other, names.filter((other) => other !== name));
+        if (seen.length === 1)
+          changed = await writeAround(
+            other,
+            names.filter((other) => other !== name),
+          );
       }
       const steady = names.filter((name) => !changed.includes(name));
       assert.deepEqual(seen.filter((name) => steady.includes(name)).toSorted(), steady.toSorted());
@@ -193,7 +197,11 @@ async function writeAround(other: Bench, names: readonly string[]): Promise<read
 type Next = (what: string) => Promise<void>;
 
 /** Watches while `use` runs; `next` waits for the next yield. */
-async function watching(bench: Bench, names: readonly string[] | undefined, use: (next: Next) => Promise<void>): Promise<void> {
+async function watching(
+  bench: Bench,
+  names: readonly string[] | undefined,
+  use: (next: Next) => Promise<void>,
+): Promise<void> {
   const controller = new AbortController();
   const options = { signal: controller.signal, ...(names === undefined ? {} : { names }) };
   const watch = bench.store.watch(options)[Symbol.asyncIterator]();
