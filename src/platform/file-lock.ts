@@ -7,7 +7,7 @@ import { resolveLinks } from "./real-path.js";
  * symbolic link on the lock file beside the real file too, since Python uses either.
  *
  * Never waits. Two objects exclude each other within one process as well. Where a filelock version that deletes lock
- * files meets one that does not look (3.20 and older), they break each other's lock and can break ours: hence
+ * files meets one that does not look (3.20.3 and older), they break each other's lock and can break ours: hence
  * {@link isStillOurs}, to be asked just before the rename.
  *
  * @see docs/SPEC.md#G2

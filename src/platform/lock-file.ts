@@ -6,7 +6,7 @@ import { isSameFile } from "./same-file.js";
 import { errnoOf, storageError } from "./storage-error.js";
 
 /**
- * One lock file, shared with processes that may delete it at any moment (filelock 3.21 to 3.29.4 do so on release).
+ * One lock file, shared with processes that may delete it at any moment (filelock 3.20.4 to 3.29.4 do so on release).
  *
  * A lock on an inode that is no longer at the path excludes nobody: so it is looked at after every locking. The
  * descriptor stays open between acquisitions. The file is never written to, truncated or deleted.
