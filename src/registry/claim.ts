@@ -177,19 +177,18 @@ function askBeforeAborted(signal: AbortSignal, ask: () => void): void {
       asking = false;
     }
   };
-  const aborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, "aborted")?.get;
-  if (aborted === undefined) throw new Error("AbortSignal.prototype.aborted is not a getter on this Node.js");
+  const isAborted = (): boolean => Reflect.get(AbortSignal.prototype, "aborted", signal);
   Object.defineProperties(signal, {
     aborted: {
       get: (): boolean => {
         askOnce();
-        return aborted.call(signal) as boolean;
+        return isAborted();
       },
     },
     throwIfAborted: {
       value: (): void => {
         askOnce();
-        if (aborted.call(signal) === true) throw signal.reason;
+        if (isAborted()) throw signal.reason;
       },
     },
   });

@@ -14,6 +14,7 @@ import assert from "node:assert/strict";
 import { Bench } from "./contract/bench.js";
 import { endingCases } from "./contract/ending-cases.js";
 import { entryCases } from "./contract/entry-cases.js";
+import { formerCases } from "./contract/former-cases.js";
 import type { ContractCase, StoreHarness } from "./contract/harness.js";
 import { heartbeatCases } from "./contract/heartbeat-cases.js";
 import { lockCases } from "./contract/lock-cases.js";
@@ -35,6 +36,7 @@ export const storeContract: readonly ContractCase[] = [
   ...entryCases,
   ...lockCases,
   ...heartbeatCases,
+  ...formerCases,
   ...textCases,
   ...queueCases,
   ...viewCases,

@@ -11,7 +11,10 @@ import { SkippingClock } from "./skipping-clock.js";
 import { TemporaryDirectory } from "./temporary-directory.js";
 
 /** The JSON file, each handle with file descriptors and caches of its own; what dies is a real process. */
-export const jsonFileHarness: StoreHarness = { name: "the JSON file", open: async () => new JsonFileFixture(await TemporaryDirectory.make()) };
+export const jsonFileHarness: StoreHarness = {
+  name: "the JSON file",
+  open: async () => new JsonFileFixture(await TemporaryDirectory.make()),
+};
 
 class JsonFileFixture implements StoreFixture {
   readonly store: Store;

@@ -9,7 +9,7 @@ export type WrapStores = (clock: Clock) => (store: MemoryStore) => Store;
 
 /** The memory store, whose processes die by `kill`, with something put over each handle where asked. */
 export function memoryHarness(name: string, wrapStores: WrapStores = () => (store) => store): StoreHarness {
-  return { name, patienceMs: 300, open: async () => new MemoryFixture(wrapStores) };
+  return { name, patienceMs: 300, tellMs: 1, open: async () => new MemoryFixture(wrapStores) };
 }
 
 class MemoryFixture implements StoreFixture {

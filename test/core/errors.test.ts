@@ -43,6 +43,7 @@ describe("an error of namehold", () => {
     expect(isNameholdError(error)).toBe(true);
     expect(isNameholdError(error, "lost", "held")).toBe(true);
     expect(isNameholdError(error, "lost")).toBe(false);
-    for (const other of [new Error("held"), { code: "held" }, null, undefined]) expect(isNameholdError(other, "held")).toBe(false);
+    for (const other of [new Error("held"), { code: "held" }, null, undefined])
+      expect(isNameholdError(other, "held")).toBe(false);
   });
 });

@@ -5,7 +5,8 @@ import { checkName, NAME_LENGTH_MAX, quoteName } from "../../src/core/name.js";
 describe("a name", () => {
   it("is any string up to the longest one [G10]", () => {
     fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 512 }), (name) => checkName(name)));
-    for (const name of ["", "__proto__", "a\nb", "../x", "x".repeat(NAME_LENGTH_MAX)]) expect(() => checkName(name)).not.toThrow();
+    for (const name of ["", "__proto__", "a\nb", "../x", "x".repeat(NAME_LENGTH_MAX)])
+      expect(() => checkName(name)).not.toThrow();
   });
 
   it("is refused when it is longer, in a message that is not [G12]", () => {

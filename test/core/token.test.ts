@@ -51,11 +51,14 @@ describe("a fence", () => {
     expect(codeOf(() => fence.assertFence("__proto__", 0))).toBe("fenced");
   });
 
-  it.each([Number.NaN, -1, 1.5, 2 ** 53, "7", undefined])("does not take %s for a token, and does not remember it [G3]", (token) => {
-    const fence = new Fence();
-    expect(codeOf(() => fence.assertFence("arm", token as number))).toBe("invalid-input");
-    fence.assertFence("arm", 0);
-  });
+  it.each([Number.NaN, -1, 1.5, 2 ** 53, "7", undefined])(
+    "does not take %s for a token, and does not remember it [G3]",
+    (token) => {
+      const fence = new Fence();
+      expect(codeOf(() => fence.assertFence("arm", token as number))).toBe("invalid-input");
+      fence.assertFence("arm", 0);
+    },
+  );
 
   it("agrees with the order of tokens for any sequence [G3]", () => {
     fc.assert(

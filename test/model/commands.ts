@@ -15,7 +15,7 @@ interface Step {
   readonly title: string;
   /** Whether the step makes sense now. */
   readonly when?: (plan: Plan) => boolean;
-  readonly run: (world: World, plan: Plan) => Promise<unknown> | unknown;
+  readonly run: (world: World, plan: Plan) => unknown;
 }
 
 /** Everything that processes, operators, clocks and networks do to each other. */
@@ -32,7 +32,10 @@ export const commands: fc.Arbitrary<Iterable<Command>> = fc.commands(
 
 /** The first process and the first name have the most to do, so that they meet often. */
 function process(): fc.Arbitrary<number> {
-  return fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat({ max: PROCESS_COUNT - 1 }) });
+  return fc.oneof(
+    { weight: 2, arbitrary: fc.constant(0) },
+    { weight: 1, arbitrary: fc.nat({ max: PROCESS_COUNT - 1 }) },
+  );
 }
 
 function name(): fc.Arbitrary<string> {
@@ -45,10 +48,12 @@ function claims(): fc.Arbitrary<Step> {
     title: `process ${index} claims "${of}", waiting ${wait} ms`,
     when: ({ stopped }) => !stopped.has(index),
     run: async (world, { faulty }) => {
-      const expected = wait === 0 && !faulty.has(index) ? await world.expectedAnswer(of, world.process(index)) : undefined;
+      const expected =
+        wait === 0 && !faulty.has(index) ? await world.expectedAnswer(of, world.process(index)) : undefined;
       const asked = world.process(index).claim(of, wait);
       await world.clock.settle();
-      if (expected !== undefined && asked.answer !== expected) throw new Error(`the claim is ${asked.answer}, not ${expected}`);
+      if (expected !== undefined && asked.answer !== expected)
+        throw new Error(`the claim is ${asked.answer}, not ${expected}`);
     },
   }));
 }
@@ -119,7 +124,8 @@ function revocations(): fc.Arbitrary<Step> {
 function renames(): fc.Arbitrary<Step> {
   return fc.tuple(name(), name(), fc.boolean()).map(([from, to, force]) => ({
     title: `"${from}" is renamed to "${to}"${force ? " by force" : ""}`,
-    run: (world) => tolerating(world.operator.registry.rename(from, to, { force }), "not-found", "already-exists", "held"),
+    run: (world) =>
+      tolerating(world.operator.registry.rename(from, to, { force }), "not-found", "already-exists", "held"),
   }));
 }
 
@@ -168,16 +174,18 @@ function arrivals(): fc.Arbitrary<Step> {
 
 /** A heartbeat that is under way for some seconds, there or back. */
 function slowBeats(): fc.Arbitrary<Step> {
-  return fc.tuple(process(), fc.constantFrom("before", "after"), fc.constantFrom(2_000, 5_000, 20_000)).map(([index, when, ms]) => ({
-    title: `a heartbeat of process ${index} takes ${ms} ms ${when} it is done`,
-    run: async (world, { faulty }) => {
-      faulty.add(index);
-      world.process(index).hang(when, "heartbeat");
-      await world.clock.advance(10_000);
-      await world.clock.advance(ms);
-      world.process(index).hangNoMore();
-    },
-  }));
+  return fc
+    .tuple(process(), fc.constantFrom("before", "after"), fc.constantFrom(2_000, 5_000, 20_000))
+    .map(([index, when, ms]) => ({
+      title: `a heartbeat of process ${index} takes ${ms} ms ${when} it is done`,
+      run: async (world, { faulty }) => {
+        faulty.add(index);
+        world.process(index).hang(when, "heartbeat");
+        await world.clock.advance(10_000);
+        await world.clock.advance(ms);
+        world.process(index).hangNoMore();
+      },
+    }));
 }
 
 function asCommand(steps: fc.Arbitrary<Step>): fc.Arbitrary<Command> {

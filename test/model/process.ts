@@ -21,7 +21,16 @@ export interface Asked {
 }
 
 /** How a claim or a release may fail: never by anything else. */
-const FAILURES = ["held", "wait-timeout", "aborted", "busy", "unreachable", "storage-failed", "outcome-unknown", "closed"] as const;
+const FAILURES = [
+  "held",
+  "wait-timeout",
+  "aborted",
+  "busy",
+  "unreachable",
+  "storage-failed",
+  "outcome-unknown",
+  "closed",
+] as const;
 
 /** One process of the lab: a registry with a clock and a way to the store of its own. */
 export class LabProcess {

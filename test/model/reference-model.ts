@@ -35,13 +35,20 @@ export class ReferenceModel {
   readonly entries = new Map<string, ModelEntry>();
   /** Tokens of locks that an operator has ended at once: their holders may believe in them until their next heartbeat. */
   readonly cutShort = new Set<number>();
+  /** Locks that were renamed away: their old names are kept until they are given up, or their holders are gone. */
+  readonly #formers = new Map<string, ModelLock>();
   readonly #dead = new Set<string>();
   readonly #highestToken = new Map<string, number>();
 
   /** Whether nobody alive has a right to the name. */
   isFree(name: string, now: number): boolean {
-    const lock = this.entries.get(name)?.lock ?? null;
+    const lock = this.lockOn(name);
     return lock === null || this.#dead.has(lock.instance) || now - lock.refreshedAt >= lock.ttlMs;
+  }
+
+  /** Whose the name is, or was. */
+  lockOn(name: string): ModelLock | null {
+    return this.entries.get(name)?.lock ?? this.#formers.get(name) ?? null;
   }
 
   entryOf(id: string): (ModelEntry & { readonly name: string }) | undefined {
@@ -62,8 +69,10 @@ export class ReferenceModel {
       const entry = this.entries.get(name);
       const lock = entry?.lock ?? null;
       const isHis = lock?.instance === holder.instance && lock.token === token && !lock.isRevoked;
-      if (lost.has(name) === isHis) throw new Error(`G5: a heartbeat for ${name} is answered ${isHis ? "lost" : "fine"}`);
-      if (entry && lock && isHis) this.entries.set(name, { ...entry, lock: { ...lock, refreshedAt: now, ttlMs: holder.ttlMs } });
+      if (lost.has(name) === isHis)
+        throw new Error(`G5: a heartbeat for ${name} is answered ${isHis ? "lost" : "fine"}`);
+      if (entry && lock && isHis)
+        this.entries.set(name, { ...entry, lock: { ...lock, refreshedAt: now, ttlMs: holder.ttlMs } });
     }
   }
 
@@ -74,8 +83,10 @@ export class ReferenceModel {
         return;
       case "rename": {
         const entry = this.entries.get(part.name);
-        if (entry === undefined || this.entries.has(part.to)) throw new Error(`G1: ${part.name} cannot become ${part.to}`);
+        if (entry === undefined || this.entries.has(part.to))
+          throw new Error(`G1: ${part.name} cannot become ${part.to}`);
         this.entries.delete(part.name);
+        if (entry.lock !== null) this.#formers.set(part.name, entry.lock);
         this.entries.set(part.to, { ...entry, lock: entry.lock && { ...entry.lock, isRevoked: true } });
         return;
       }
@@ -92,7 +103,8 @@ export class ReferenceModel {
 
   #put({ name, expect, write }: ChangePart & { kind: "put" }, change: DoneChange): void {
     const present = this.entries.get(name);
-    if ((present === undefined) !== (expect === "absent")) throw new Error(`G9: ${name} was not what the change expected`);
+    if ((present === undefined) !== (expect === "absent"))
+      throw new Error(`G9: ${name} was not what the change expected`);
     const entry = present ?? { id: write.id ?? "", lock: null };
     if (this.entryOf(entry.id)?.name !== (present && name)) throw new Error(`G2: two names have the id ${entry.id}`);
     switch (write.lock?.kind) {
@@ -101,10 +113,12 @@ export class ReferenceModel {
         return;
       case "grant":
         this.entries.set(name, { ...entry, lock: this.#grant(name, entry, change) });
+        this.#formers.delete(name);
         return;
       case "clear":
         this.#assertMayClear(name, entry, change);
         this.entries.set(name, { ...entry, lock: null });
+        for (const [old, { token }] of this.#formers) if (token === entry.lock?.token) this.#formers.delete(old);
         return;
       case "revoke":
         this.entries.set(name, { ...entry, lock: entry.lock && { ...entry.lock, isRevoked: true } });
@@ -114,7 +128,8 @@ export class ReferenceModel {
   #grant(name: string, { id, lock }: ModelEntry, { holder, now, tokenOf }: DoneChange): ModelLock {
     if (!this.isFree(name, now)) throw new Error(`G7: ${name} is taken from ${lock?.instance}, which is alive`);
     const token = tokenOf(name);
-    if (token === null || !Number.isSafeInteger(token)) throw new Error(`G3: the grant of ${name} has the token ${token}`);
+    if (token === null || !Number.isSafeInteger(token))
+      throw new Error(`G3: the grant of ${name} has the token ${token}`);
     for (const key of [`name ${name}`, `id ${id}`]) {
       const highest = this.#highestToken.get(key) ?? 0;
       if (token <= highest) throw new Error(`G3: the token of ${name} is ${token}, after ${highest}`);
@@ -125,6 +140,7 @@ export class ReferenceModel {
 
   #assertMayClear(name: string, { lock }: ModelEntry, { role, holder }: DoneChange): void {
     if (role === "operator" && lock !== null) this.cutShort.add(lock.token);
-    else if (lock?.instance !== holder.instance) throw new Error(`G5: ${holder.instance} clears ${lock?.instance}'s lock on ${name}`);
+    else if (lock?.instance !== holder.instance)
+      throw new Error(`G5: ${holder.instance} clears ${lock?.instance}'s lock on ${name}`);
   }
 }

@@ -10,21 +10,28 @@ import { World } from "./world.js";
  */
 const RUNS = Number(env["MODEL_RUNS"] ?? 1_000);
 
-it("whatever processes, operators, clocks and networks do, names keep their ids and have one holder [G1, G2, G3, G4, G5, G6, G7, G12]", async () => {
-  await fc.assert(
-    fc.asyncProperty(commands, async (steps) => {
-      const world = new World();
-      try {
-        await fc.asyncModelRun(() => ({ model: { stopped: new Set<number>(), faulty: new Set<number>() }, real: world }), steps);
-        await world.conclude();
-      } finally {
-        await world.dispose();
-      }
-    }),
-    {
-      numRuns: RUNS,
-      ...(env["MODEL_SEED"] === undefined ? {} : { seed: Number(env["MODEL_SEED"]) }),
-      ...(env["MODEL_PATH"] === undefined ? {} : { path: env["MODEL_PATH"] }),
-    },
-  );
-}, 20_000 + RUNS * 100);
+it(
+  "whatever processes, operators, clocks and networks do, names keep their ids and have one holder [G1, G2, G3, G4, G5, G6, G7, G12]",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(commands, async (steps) => {
+        const world = new World();
+        try {
+          await fc.asyncModelRun(
+            () => ({ model: { stopped: new Set<number>(), faulty: new Set<number>() }, real: world }),
+            steps,
+          );
+          await world.conclude();
+        } finally {
+          await world.dispose();
+        }
+      }),
+      {
+        numRuns: RUNS,
+        ...(env["MODEL_SEED"] === undefined ? {} : { seed: Number(env["MODEL_SEED"]) }),
+        ...(env["MODEL_PATH"] === undefined ? {} : { path: env["MODEL_PATH"] }),
+      },
+    );
+  },
+  20_000 + RUNS * 100,
+);

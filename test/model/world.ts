@@ -57,7 +57,7 @@ export class World {
     const { record } = await this.#store.read(name);
     if (this.model.isFree(name, this.clock.monotonicMs())) return record?.waiters.length ? undefined : "given";
     // Its own lock may be of a claim that has ended, which it then gives up first.
-    return this.model.entries.get(name)?.lock?.instance === instance ? undefined : "refused";
+    return this.model.lockOn(name)?.instance === instance ? undefined : "refused";
   }
 
   /** All faults end and time goes by: whatever was asked has been answered, and the names of the dead are free. */
@@ -117,8 +117,10 @@ export class World {
     const holders = new Set<string>();
     for (const { claim } of this.#processes.flatMap(({ given }) => given)) {
       if (!claim.held || this.model.cutShort.has(claim.token)) continue;
-      if (holders.has(claim.id)) this.#violations.push(new Error(`G2: "${claim.name}" is held twice`));
-      holders.add(claim.id);
+      for (const held of [`the name "${claim.name}"`, `the id ${claim.id}`]) {
+        if (holders.has(held)) this.#violations.push(new Error(`G2: ${held} is held twice`));
+        holders.add(held);
+      }
     }
   }
 

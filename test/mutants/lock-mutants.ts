@@ -1,5 +1,5 @@
 import type { Holder } from "../../src/core/entry.js";
-import type { EntryRecord, Loss } from "../../src/core/record.js";
+import type { EntryRecord, Loss, Snapshot } from "../../src/core/record.js";
 import type { Clock } from "../../src/core/timing.js";
 import type { MemoryStore } from "../../src/stores/memory/memory-store.js";
 import type { Change, CommitResult } from "../../src/stores/store.js";
@@ -71,7 +71,10 @@ export const lockMutants: readonly Mutant[] = [
     caughtBy: "a refresh does not bring a cleared lock back [G5]",
     breakStore: () => (store) =>
       new (class extends Handle {
-        override async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
+        override async heartbeat(
+          holder: Holder,
+          names: ReadonlyMap<string, number>,
+        ): Promise<ReadonlyMap<string, Loss>> {
           const lost = new Map(await store.heartbeat(holder, names));
           for (const name of lost.keys()) {
             const { record } = await store.read(name);
@@ -97,7 +100,10 @@ export const lockMutants: readonly Mutant[] = [
     caughtBy: "the word that a change leaves is what the former holder is told [G4]",
     breakStore: () => (store) =>
       new (class extends Handle {
-        override async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
+        override async heartbeat(
+          holder: Holder,
+          names: ReadonlyMap<string, number>,
+        ): Promise<ReadonlyMap<string, Loss>> {
           const lost = await store.heartbeat(holder, names);
           return new Map(Array.from(lost.keys(), (name) => [name, { reason: "expired" }]));
         }
@@ -110,7 +116,10 @@ export const lockMutants: readonly Mutant[] = [
       const told = new Set<string>();
       return (store) =>
         new (class extends Handle {
-          override async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
+          override async heartbeat(
+            holder: Holder,
+            names: ReadonlyMap<string, number>,
+          ): Promise<ReadonlyMap<string, Loss>> {
             const lost = new Map(await store.heartbeat(holder, names));
             for (const name of lost.keys()) {
               const story = `${holder.instance} ${name} ${names.get(name)}`;
@@ -128,7 +137,10 @@ export const lockMutants: readonly Mutant[] = [
       "a lock that the heartbeat does not name lapses, its TTL after its last refresh, while others live on [G6]",
     breakStore: () => (store) =>
       new (class extends Handle {
-        override async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
+        override async heartbeat(
+          holder: Holder,
+          names: ReadonlyMap<string, number>,
+        ): Promise<ReadonlyMap<string, Loss>> {
           const all = new Map(names);
           for await (const { name, record } of store.list()) {
             if (record?.entry.lock?.holderInstance === holder.instance && record.token !== null) {
@@ -144,13 +156,67 @@ export const lockMutants: readonly Mutant[] = [
     caughtBy: "a refresh with an earlier token of the same holder is lost and refreshes nothing [G5]",
     breakStore: () => (store) =>
       new (class extends Handle {
-        override async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
+        override async heartbeat(
+          holder: Holder,
+          names: ReadonlyMap<string, number>,
+        ): Promise<ReadonlyMap<string, Loss>> {
           const present = new Map(names);
           for (const name of names.keys()) {
             const { record } = await store.read(name);
             if (record?.entry.lock?.holderInstance === holder.instance) present.set(name, record.token ?? 0);
           }
           return store.heartbeat(holder, present);
+        }
+      })(store),
+  },
+  {
+    fault: "a name is free as soon as its lock is renamed away",
+    caughtBy:
+      "the name of a lock that was renamed away or removed is kept from others until its holder is silent [G2, G7]",
+    breakStore: () => (store) =>
+      new (class extends Handle {
+        override async read(name: string): Promise<Snapshot> {
+          return { ...(await store.read(name)), former: null };
+        }
+      })(store),
+  },
+  {
+    fault: "a former holder's name is free as soon as it has been told",
+    caughtBy: "a name is kept for its former holder though it was told, since the telling may have got lost [G2]",
+    breakStore: () => {
+      const told = new Set<string>();
+      return (store) =>
+        new (class extends Handle {
+          override async read(name: string): Promise<Snapshot> {
+            const snapshot = await store.read(name);
+            return told.has(`${snapshot.former?.lock.holderInstance} ${name}`)
+              ? { ...snapshot, former: null }
+              : snapshot;
+          }
+
+          override async heartbeat(
+            holder: Holder,
+            names: ReadonlyMap<string, number>,
+          ): Promise<ReadonlyMap<string, Loss>> {
+            const lost = await store.heartbeat(holder, names);
+            for (const name of lost.keys()) told.add(`${holder.instance} ${name}`);
+            return lost;
+          }
+        })(store);
+    },
+  },
+  {
+    fault: "a grant that names no holder is not checked for former ones",
+    caughtBy: "a grant by who has not seen that the name is kept for a former holder is refused [G7]",
+    breakStore: () => (store) =>
+      new (class extends Handle {
+        override async commit(change: Change): Promise<CommitResult> {
+          const bold = await withParts(change, async (part) => {
+            if (part.kind !== "put" || part.expectHolder !== undefined) return part;
+            const { former } = await store.read(part.name);
+            return former === null ? part : { ...part, expectHolder: former.holder.version };
+          });
+          return store.commit(bold);
         }
       })(store),
   },

@@ -78,8 +78,11 @@ export abstract class Disguise extends Handle {
 }
 
 /** The same change, with parts replaced. */
-export async function withParts(change: Change, replace: (part: ChangePart) => Promise<ChangePart> | ChangePart): Promise<Change> {
-  return { ...change, parts: await Promise.all(change.parts.map(replace)) };
+export async function withParts(
+  change: Change,
+  replace: (part: ChangePart) => Promise<ChangePart> | ChangePart,
+): Promise<Change> {
+  return { ...change, parts: await Promise.all(change.parts.map(async (part) => replace(part))) };
 }
 
 /** The version that makes a condition empty. */

@@ -1,5 +1,6 @@
 import { ulid } from "ulid";
 import type { JsonObject } from "../../src/core/entry.js";
+import { isNameholdError } from "../../src/core/errors.js";
 import type { EntryRecord, Snapshot } from "../../src/core/record.js";
 import type { MemoryStore } from "../../src/stores/memory/memory-store.js";
 import type { Change, ChangePart, CommitResult, ListFilter } from "../../src/stores/store.js";
@@ -33,7 +34,9 @@ export const recordMutants: readonly Mutant[] = [
     breakStore: () => (store) =>
       new (class extends Handle {
         override async commit(change: Change): Promise<CommitResult> {
-          return store.commit(await withParts(change, (part) => (part.kind === "put" ? presentVersion(store, part) : part)));
+          return store.commit(
+            await withParts(change, (part) => (part.kind === "put" ? presentVersion(store, part) : part)),
+          );
         }
       })(store),
   },
@@ -57,7 +60,12 @@ export const recordMutants: readonly Mutant[] = [
   {
     fault: "a rename makes a new id",
     caughtBy: "rename moves an entry with its id and metadata, and answers with both names [G1]",
-    breakStore: () => (store) => new Rewriting(store, ({ kind }) => kind === "rename", (entry) => ({ ...entry, id: ulid() })),
+    breakStore: () => (store) =>
+      new Rewriting(
+        store,
+        ({ kind }) => kind === "rename",
+        (entry) => ({ ...entry, id: ulid() }),
+      ),
   },
   {
     fault: "a rename drops the members that it does not know",
@@ -68,6 +76,21 @@ export const recordMutants: readonly Mutant[] = [
         ({ kind }) => kind === "rename",
         ({ firmware: _, zz: __, ...known }) => known,
       ),
+  },
+  {
+    fault: "an import gives two names one id",
+    caughtBy: "a text whose id belongs to another name is refused as existing already, and nothing is changed [G2]",
+    breakStore: () => (store) =>
+      new (class extends Handle {
+        override async commit(change: Change): Promise<CommitResult> {
+          try {
+            return await store.commit(change);
+          } catch (error) {
+            if (!isNameholdError(error, "already-exists")) throw error;
+            return { kind: "done", snapshots: new Map() };
+          }
+        }
+      })(store),
   },
   {
     fault: "numbers go through JavaScript",
@@ -159,7 +182,10 @@ export const recordMutants: readonly Mutant[] = [
     caughtBy: "a watch keeps a change that comes while nobody asks [G12]",
     breakStore: () => (store) =>
       new (class extends Handle {
-        override async *watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void> {
+        override async *watch(options: {
+          readonly names?: readonly string[];
+          readonly signal: AbortSignal;
+        }): AsyncIterable<void> {
           if (options.signal.aborted) return;
           yield;
           while (!options.signal.aborted) {

@@ -199,7 +199,10 @@ describe("a claim whose reply is lost", () => {
       await b.claim("robot");
       return { kind: "unknown", cause: "no reply" };
     });
-    await expect(a.claim("robot")).rejects.toMatchObject({ code: "held", details: { heldBy: { instance: b.instance } } });
+    await expect(a.claim("robot")).rejects.toMatchObject({
+      code: "held",
+      details: { heldBy: { instance: b.instance } },
+    });
   });
 
   it("is not taken for a claim of the same process whose own reply is still on its way [G2]", async () => {
@@ -247,8 +250,16 @@ describe("a claim whose reply is lost", () => {
 });
 
 describe("what a claim is asked with", () => {
-  const OPTIONS: readonly (readonly [what: string, options: Partial<Record<keyof ClaimOptions, unknown>>, says: string])[] = [
-    ["no type", { type: undefined }, "A component type is one of node, module, manager, experiment, workcell, not undefined"],
+  const OPTIONS: readonly (readonly [
+    what: string,
+    options: Partial<Record<keyof ClaimOptions, unknown>>,
+    says: string,
+  ])[] = [
+    [
+      "no type",
+      { type: undefined },
+      "A component type is one of node, module, manager, experiment, workcell, not undefined",
+    ],
     ["an unknown type", { type: "robot" }, 'not "robot"'],
     ["a negative wait", { waitMs: -1 }, "waitMs must be 0 or more milliseconds, not -1"],
     ["a wait that is no number", { waitMs: Number.NaN }, "not NaN"],
@@ -282,8 +293,8 @@ describe("what a claim is asked with", () => {
     expect(error.message).toContain("contains itself");
   });
 
-  it.each([undefined, null, 7, {}])("%s is no name [G12]", async (name) => {
-    const error = await failureOf(new Lab().open().claim(name as unknown as string));
+  it.each<unknown>([undefined, null, 7, {}])("%s is no name [G12]", async (name) => {
+    const error = await failureOf(new Lab().open().claim(name as string));
     expect(error).toMatchObject({ code: "invalid-input" });
     expect(error.message).toContain("A name must be a string");
   });
@@ -298,7 +309,21 @@ describe("what a claim is asked with", () => {
     expect(await lab.everything()).toHaveLength(1);
   });
 
-  const ODD_NAMES = ["", "__proto__", "constructor", "toString", "10", "2", "a/../b", "two\nlines", "\u00e9", "e\u0301", "\0", "💧", "\ud800"];
+  const ODD_NAMES = [
+    "",
+    "__proto__",
+    "constructor",
+    "toString",
+    "10",
+    "2",
+    "a/../b",
+    "two\nlines",
+    "\u00e9",
+    "e\u0301",
+    "\0",
+    "💧",
+    "\ud800",
+  ];
 
   it("odd names are names like others, each its own", async () => {
     const lab = new Lab();

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
+import type { Claim } from "../../src/registry/claim.js";
 import type { NamedEntry } from "../../src/registry/registry.js";
-import { HEARTBEAT_MS, HOLD_MS, Lab, storyOf, TTL_MS } from "./lab.js";
+import { HEARTBEAT_MS, HOLD_MS, Lab, type LabProcess, storyOf, TTL_MS } from "./lab.js";
 
 const NODE = { type: "node" } as const;
 
@@ -170,7 +171,10 @@ describe("rename", () => {
     await registry.resolve("robot", NODE);
     await registry.resolve("arm", NODE);
     const before = await lab.everything();
-    await expect(registry.rename("unknown", "new")).rejects.toMatchObject({ code: "not-found", details: { name: "unknown" } });
+    await expect(registry.rename("unknown", "new")).rejects.toMatchObject({
+      code: "not-found",
+      details: { name: "unknown" },
+    });
     for (const to of ["arm", "robot"]) {
       for (const force of [false, true]) {
         const refused = registry.rename("robot", to, { force });
@@ -253,15 +257,51 @@ describe("rename", () => {
     }
   });
 
+  const ENDS: readonly (readonly [
+    until: string,
+    end: (lab: Lab, holder: LabProcess, claim: Claim) => Promise<unknown>,
+  ])[] = [
+    ["releases its claim", (_, __, claim) => claim.release()],
+    ["dies", async (_, holder) => holder.kill()],
+    [
+      "has been silent for its TTL",
+      async (lab, { store }) => {
+        store.freeze();
+        await lab.clock.advance(TTL_MS - 1);
+        await expect(lab.open().claim("robot")).rejects.toMatchObject({ code: "held" });
+        await lab.clock.advance(1);
+      },
+    ],
+  ];
+
+  it.each(ENDS)("by force keeps the old name from others until its former holder %s [G2, G6]", async (_, end) => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    const former = await a.claim("robot");
+    await b.registry.rename("robot", "arm", { force: true });
+    expect(former.held).toBe(true);
+    const refused = b.claim("robot");
+    await expect(refused).rejects.toMatchObject({ code: "held", details: { heldBy: { instance: a.instance } } });
+    await end(lab, a, former);
+    expect(former.held && a.isAlive).toBe(false);
+    const next = await b.claim("robot");
+    expect(next).toMatchObject({ isNew: true });
+    expect(next.id).not.toBe(former.id);
+    expect(next.token).toBeGreaterThan(former.token);
+  });
+
   it("does not let the former holder's release touch a new entry of the old name [G5]", async () => {
     const lab = new Lab();
     const [a, b] = [lab.open(), lab.open()];
     const former = await a.claim("robot");
     await b.registry.rename("robot", "arm", { force: true });
+    a.store.freeze();
+    await lab.clock.advance(TTL_MS);
     const holder = await b.claim("robot");
-    expect(holder.id).not.toBe(former.id);
+    a.store.thaw();
     await former.release();
     expect((await lab.record("robot")).token).toBe(holder.token);
+    expect(holder.held).toBe(true);
   });
 
   it("starts again from what is there when somebody changed an entry in between [G9]", async () => {
@@ -407,17 +447,6 @@ describe("release on behalf of another", () => {
     expect(alive.held).toBe(true);
   });
 
-  it("takes the lock of the instance that is named, which is told [G4]", async () => {
-    const lab = new Lab();
-    const [a, b] = [lab.open(), lab.open()];
-    const claim = await a.claim("robot");
-    await expect(b.registry.release("robot", { instance: b.instance })).rejects.toMatchObject({ code: "held" });
-    await b.registry.release("robot", { instance: a.instance });
-    expect((await lab.record("robot")).entry.lock).toBeNull();
-    await lab.clock.advance(HEARTBEAT_MS);
-    expect(claim.loss?.reason).toBe("removed");
-  });
-
   it("does not take the lock of one who shows a sign of life in between [G7]", async () => {
     const lab = new Lab();
     const [a, b] = [lab.open(), lab.open()];
@@ -494,7 +523,8 @@ describe("a change whose reply is lost", () => {
       rename: () => registry.rename("robot", "arm"),
       revoke: () => registry.revoke("held", { reason: "for repair" }),
       clean: () => registry.clean({ olderThanDays: 0 }),
-      import: () => registry.importEntries({ entries: { new: { id: "01JQ0000000000000000000000", component_type: "node" } } }),
+      import: () =>
+        registry.importEntries({ entries: { new: { id: "01JQ0000000000000000000000", component_type: "node" } } }),
       release: () => claim.release(),
     };
     for (const [what, change] of Object.entries(changes)) {

@@ -82,6 +82,10 @@ export class LabProcess {
     return this.registry.lockManager.holder;
   }
 
+  get isAlive(): boolean {
+    return !this.#isDead;
+  }
+
   get instance(): string {
     return this.holder.instance;
   }

@@ -5,7 +5,11 @@ import { HEARTBEAT_MS, Lab, type LabProcess, TTL_MS } from "./lab.js";
 
 const NODE = { type: "node" } as const;
 const DAY_MS = 24 * 60 * 60 * 1000;
-const [ID_A, ID_B, ID_C] = ["01JQ000000000000000000000A", "01JQ000000000000000000000B", "01JQ000000000000000000000C"] as const;
+const [ID_A, ID_B, ID_C] = [
+  "01JQ000000000000000000000A",
+  "01JQ000000000000000000000B",
+  "01JQ000000000000000000000C",
+] as const;
 
 /** What a JavaScript object could not carry, as Python writes it. */
 const FOREIGN_ENTRY = `{
@@ -45,7 +49,7 @@ async function interrupted<T>(worker: LabProcess, work: () => Promise<T>, change
   const pause = worker.store.pauseNext("before", "commit");
   const result = work();
   result.catch(() => undefined);
-  await pause.reached;
+  await Promise.race([pause.reached, result]);
   await change();
   pause.resume();
   return result;
@@ -133,15 +137,18 @@ describe("clean", () => {
     expect(second.token).toBeGreaterThan(first.token);
   });
 
-  it.each([-1, Number.NaN, undefined as unknown as number])("with %s days removes nothing that was just used [G12]", async (days) => {
-    const lab = new Lab();
-    const { registry } = lab.open();
-    await registry.resolve("robot", NODE);
-    const cleaned = registry.clean({ olderThanDays: days });
-    if (days === undefined) await expect(cleaned).resolves.toEqual([]);
-    else await expect(cleaned).rejects.toMatchObject({ code: "invalid-input" });
-    expect(Object.keys(await nameAndIds(registry))).toEqual(["robot"]);
-  });
+  it.each([-1, Number.NaN, undefined as unknown as number])(
+    "with %s days removes nothing that was just used [G12]",
+    async (days) => {
+      const lab = new Lab();
+      const { registry } = lab.open();
+      await registry.resolve("robot", NODE);
+      const cleaned = registry.clean({ olderThanDays: days });
+      if (days === undefined) await expect(cleaned).resolves.toEqual([]);
+      else await expect(cleaned).rejects.toMatchObject({ code: "invalid-input" });
+      expect(Object.keys(await nameAndIds(registry))).toEqual(["robot"]);
+    },
+  );
 });
 
 describe("export", () => {
@@ -149,8 +156,8 @@ describe("export", () => {
     const text = await new Lab().open().registry.exportText();
     expect(JSON.parse(text)).toEqual({
       version: 1,
-      created_at: "2026-01-01T00:00:00Z",
-      updated_at: "2026-01-01T00:00:00Z",
+      created_at: "2026-01-01T00:00:00.000000Z",
+      updated_at: "2026-01-01T00:00:00.000000Z",
       entries: {},
     });
   });
@@ -198,7 +205,12 @@ describe("import", () => {
     expect(await nameAndIds(registry)).toEqual({ robot: id, arm: ID_B });
     expect((await lab.record("robot")).entry.metadata).toEqual({ mine: true });
     expect((await registry.claim("arm", NODE)).id).toBe(ID_B);
-    expect(await registry.importEntries(data)).toEqual({ added: [], replaced: [], removed: [], kept: ["robot", "arm"] });
+    expect(await registry.importEntries(data)).toEqual({
+      added: [],
+      replaced: [],
+      removed: [],
+      kept: ["robot", "arm"],
+    });
   });
 
   it("takes an object as well as text", async () => {
@@ -245,17 +257,23 @@ describe("import", () => {
     expect(await nameAndIds(registry)).toEqual({ robot: ID_B, arm: ID_A });
   });
 
-  it.each(["robot", "another"])("as a replacement is refused while a name is held, with %s in the data, and changes nothing [G2]", async (name) => {
-    const lab = new Lab();
-    const [a, b] = [lab.open(), lab.open()];
-    await b.registry.resolve("free", NODE);
-    await a.claim("robot");
-    const before = await lab.everything();
-    const refused = b.registry.importEntries(registryText({ [name]: entryText(ID_A) }), { merge: false });
-    await expect(refused).rejects.toMatchObject({ code: "held", details: { name: "robot", heldBy: { instance: a.instance } } });
-    await expect(refused).rejects.toThrow("Nothing was imported");
-    expect(await lab.everything()).toEqual(before);
-  });
+  it.each(["robot", "another"])(
+    "as a replacement is refused while a name is held, with %s in the data, and changes nothing [G2]",
+    async (name) => {
+      const lab = new Lab();
+      const [a, b] = [lab.open(), lab.open()];
+      await b.registry.resolve("free", NODE);
+      await a.claim("robot");
+      const before = await lab.everything();
+      const refused = b.registry.importEntries(registryText({ [name]: entryText(ID_A) }), { merge: false });
+      await expect(refused).rejects.toMatchObject({
+        code: "held",
+        details: { name: "robot", heldBy: { instance: a.instance } },
+      });
+      await expect(refused).rejects.toThrow("Nothing was imported");
+      expect(await lab.everything()).toEqual(before);
+    },
+  );
 
   it("as a replacement by force tells the holders, and leaves the names to them until their TTL [G2, G4]", async () => {
     const lab = new Lab();
@@ -267,12 +285,20 @@ describe("import", () => {
       replaced: ["replaced"],
       removed: ["removed"],
     });
-    await expect(b.claim("replaced")).rejects.toMatchObject({ code: "held", details: { heldBy: { instance: a.instance } } });
+    await expect(b.claim("replaced")).rejects.toMatchObject({
+      code: "held",
+      details: { heldBy: { instance: a.instance } },
+    });
+    await expect(b.claim("removed")).rejects.toMatchObject({
+      code: "held",
+      details: { heldBy: { instance: a.instance } },
+    });
     await lab.clock.advance(HEARTBEAT_MS);
     expect(replaced.loss).toEqual({ reason: "revoked", detail: "replaced by a forced import" });
     expect(removed.loss).toEqual({ reason: "removed", detail: "replaced by a forced import" });
     await lab.clock.advance(TTL_MS - HEARTBEAT_MS);
     expect((await b.claim("replaced")).id).toBe(ID_A);
+    expect(await b.claim("removed")).toMatchObject({ isNew: true });
   });
 
   it("as a replacement needs no force where the holder is dead [G6]", async () => {
@@ -304,7 +330,9 @@ describe("import", () => {
     for (const merge of [true, false]) {
       const refused = registry.importEntries(twice, { merge });
       await expect(refused).rejects.toMatchObject({ ...exists, details: { name: "y" } });
-      await expect(refused).rejects.toThrow(`Nothing was imported: "y" would have the ID ${ID_B}, which belongs to "x"`);
+      await expect(refused).rejects.toThrow(
+        `Nothing was imported: "y" would have the ID ${ID_B}, which belongs to "x"`,
+      );
     }
     const taken = registry.importEntries(registryText({ x: entryText(ID_C), y: entryText(ID_A) }));
     await expect(taken).rejects.toMatchObject({ ...exists, details: { name: "y" } });
@@ -327,7 +355,10 @@ describe("import", () => {
     ["metadata that are none", registryText({ robot: entryText(ID_A, ', "metadata": []') })],
     ["a lock that is none", registryText({ robot: entryText(ID_A, ', "lock": {"holder_pid": "x"}') })],
     ["a name that is too long", registryText({ ["x".repeat(1025)]: entryText(ID_A) })],
-    ["an object with a function", { entries: { robot: { id: ID_A, component_type: "node", metadata: { f: () => 1 } } } }],
+    [
+      "an object with a function",
+      { entries: { robot: { id: ID_A, component_type: "node", metadata: { f: () => 1 } } } },
+    ],
     ["text that nests without an end", '{"entries": '.repeat(200_000)],
   ];
 
@@ -341,6 +372,17 @@ describe("import", () => {
       await expect(refused).rejects.toMatchObject({ code: "invalid-input" });
     }
     expect(await lab.everything()).toEqual(before);
+  });
+
+  it("says what is wrong with the data, and in which entry", async () => {
+    const { registry } = new Lab().open();
+    const data = registryText({ arm: entryText(ID_A), robot: entryText(ID_B, ', "last_seen": "yesterday"') });
+    await expect(registry.importEntries(data)).rejects.toThrow(
+      /^The data to import are no registry: in "robot", the entry's last_seen is not .*Nothing was imported\.$/,
+    );
+    await expect(registry.importEntries("[]")).rejects.toThrow(
+      "The data to import are no registry: the registry is not an object",
+    );
   });
 
   it("plans anew when somebody changed something in between [G9]", async () => {

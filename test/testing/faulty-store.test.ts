@@ -2,13 +2,15 @@ import { describe, expect, it } from "vitest";
 import type { Holder } from "../../src/core/entry.js";
 import type { Change } from "../../src/stores/store.js";
 import { FaultyStore } from "../../src/testing/faulty-store.js";
-import { ManualClock } from "../../src/testing/manual-clock.js";
 import { MemoryStore } from "../../src/testing/index.js";
+import { ManualClock } from "../../src/testing/manual-clock.js";
 
 const HOLDER: Holder = { instance: "01JHOLDERHOLDERHOLDERHOLDE", pid: 1, host: "lab", ttlMs: 30_000 };
 const CREATION: Change = {
   holder: HOLDER,
-  parts: [{ kind: "put", name: "a", expect: "absent", write: { id: "01J0", componentType: "node", lock: { kind: "grant" } } }],
+  parts: [
+    { kind: "put", name: "a", expect: "absent", write: { id: "01J0", componentType: "node", lock: { kind: "grant" } } },
+  ],
 };
 
 describe("a faulty store", () => {

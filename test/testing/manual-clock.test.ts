@@ -23,14 +23,20 @@ describe("a manual clock", () => {
   it("fires timers in the order in which they are due, each at its moment, then in the order of setting", async () => {
     const clock = new ManualClock({ monotonicMs: 0 });
     const fired: [string, number][] = [];
-    const set = (name: string, delayMs: number) => clock.setTimer(delayMs, () => fired.push([name, clock.monotonicMs()]));
+    const set = (name: string, delayMs: number) =>
+      clock.setTimer(delayMs, () => fired.push([name, clock.monotonicMs()]));
     set("late", 30);
     set("early", 10);
     set("same, first", 20);
     set("same, second", 20);
     set("never", 31);
     await clock.advance(30);
-    expect(fired).toEqual([["early", 10], ["same, first", 20], ["same, second", 20], ["late", 30]]);
+    expect(fired).toEqual([
+      ["early", 10],
+      ["same, first", 20],
+      ["same, second", 20],
+      ["late", 30],
+    ]);
     expect(clock.timersPending).toBe(1);
   });
 

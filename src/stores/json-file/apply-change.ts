@@ -6,6 +6,7 @@ import { quoteName } from "../../core/name.js";
 import type { Loss } from "../../core/record.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
 import { editEntry, readEntry, writeEntry } from "../../core/text/entry-text.js";
+import { importedEntry } from "../../core/text/imported-entry.js";
 import { nextToken } from "../../core/token.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import type { Change, ChangePart, EntryWrite, LockWrite } from "../store.js";
@@ -26,13 +27,13 @@ export interface ChangeContext {
  * @throws NameholdError `invalid-input`, `damaged`; then nothing was changed
  */
 export function applyChange(context: ChangeContext, change: Change): boolean {
-  checkImportedIds(context.work, change);
   const writes: (() => void)[] = [];
   for (const part of change.parts) {
     const write = prepare(context, part);
     if (write === undefined) return false;
     writes.push(write);
   }
+  checkImportedIds(context.work, change);
   for (const write of writes) write();
   return true;
 }
@@ -64,7 +65,9 @@ function preparePut(context: ChangeContext, part: Part<"put">): (() => void) | u
   if (present !== (part.expect === "absent" ? undefined : part.expect)) return undefined;
   if (present === undefined) refuseUnknown(work, name);
   const before = present === undefined ? null : readEntry(present, work.reading.wall);
-  if (part.expectHolder !== undefined && part.expectHolder !== holderVersion(context, name, before)) return undefined;
+  // Who grants a free name without naming a holder has seen nobody in the way, and it must still be so.
+  const namesHolder = part.expectHolder !== undefined || (write.lock?.kind === "grant" && before?.lock == null);
+  if (namesHolder && part.expectHolder !== holderVersion(context, name, before)) return undefined;
   const base = baseText(work, present, before, write);
   const text = editEntry(base, patchOf(context, write));
   return () => {
@@ -77,7 +80,7 @@ function preparePut(context: ChangeContext, part: Part<"put">): (() => void) | u
 
 /** The text to edit: the present entry, an imported one with the present lock, or a new one. */
 function baseText(work: Work, present: string | undefined, before: RegistryEntry | null, write: EntryWrite): string {
-  if (write.source !== undefined) return editEntry(write.source, { lock: before?.lock ?? null });
+  if (write.source !== undefined) return editEntry(importedEntry(write.source, work.reading.wall), { lock: before?.lock ?? null });
   return present ?? newEntryText(work, write.id, write.componentType);
 }
 

@@ -77,8 +77,10 @@ export class FileWatch {
     }
   }
 
-  close(): void {
+  /** Ends all watches, and the look that may be under way. */
+  async close(): Promise<void> {
     this.#closing.abort();
+    await this.#looking;
   }
 
   #subscribe(subscriber: Subscriber): void {
@@ -144,7 +146,7 @@ export class FileWatch {
   }
 
   async #lookWhileAsked(): Promise<void> {
-    while (this.#lookAgain && this.#subscribers.size > 0) {
+    while (this.#lookAgain && this.#subscribers.size > 0 && !this.#closing.signal.aborted) {
       this.#lookAgain = false;
       try {
         this.#tell(await this.#file.view());
@@ -181,7 +183,7 @@ export class FileWatch {
     if (instance !== undefined) this.#instances.add(instance);
     const queue = sidecar.waiters.get(name) ?? [];
     for (const waiter of queue) this.#instances.add(waiter.instance);
-    return JSON.stringify([text, queue, sidecar.locks.get(name)?.lapsingSince, sidecar.damage]);
+    return JSON.stringify([text, queue, sidecar.locks.get(name), sidecar.damage]);
   }
 
   #scheduleDeathCheck(delayMs = DEATH_CHECK_MS): void {

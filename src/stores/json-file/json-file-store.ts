@@ -145,8 +145,8 @@ export class JsonFileStore implements Store {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#watch.close();
     try {
+      await this.#watch.close();
       await this.#dropPresences();
     } finally {
       // What could not be removed is let go of: others then see this process as dead.

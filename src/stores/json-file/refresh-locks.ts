@@ -51,10 +51,9 @@ function refreshOne(work: Work, holder: Holder, name: string, token: number): Lo
   return undefined;
 }
 
-/** From now on the holder knows: the name need not be kept from others for it. It is told as often as it asks. */
+/** It is told as often as it asks: the telling may get lost. */
 function tellLoss({ sidecar }: Work, { instance }: Holder, name: string, lock: RegistryLock | null): Loss {
   const word = sidecar.words.get(instance)?.get(name);
-  if (sidecar.locks.get(name)?.instance === instance) sidecar.locks.delete(name);
   if (word !== undefined) return word;
   return lock === null ? { reason: "removed" } : { reason: "taken", by: heldBy(lock) };
 }

@@ -1,8 +1,11 @@
 import type { Holder } from "../../core/entry.js";
-import { NameholdError } from "../../core/errors.js";
+import { NameholdError, RegistryError } from "../../core/errors.js";
 import { heldBy, newLock } from "../../core/lock-rules.js";
+import { quoteName } from "../../core/name.js";
 import type { Loss, Version } from "../../core/record.js";
-import { editEntry, readEntry, writeEntry } from "../../core/text/entry-text.js";
+import { entryIdOf } from "../../core/text/entry-id.js";
+import { editEntry, writeEntry } from "../../core/text/entry-text.js";
+import { importedEntry } from "../../core/text/imported-entry.js";
 import type { WallMs } from "../../core/timing.js";
 import { nextToken } from "../../core/token.js";
 import type { ChangePart, EntryWrite, LockWrite } from "../store.js";
@@ -34,8 +37,17 @@ export class Draft {
     this.lastToken = base.lastToken;
   }
 
-  /** @returns false when the part's precondition fails */
-  apply(part: ChangePart): boolean {
+  /**
+   * @returns false when a part's precondition fails
+   * @throws RegistryError `already-exists` when an imported ID belongs to another name
+   */
+  applyAll(parts: readonly ChangePart[]): boolean {
+    if (!parts.every((part) => this.#apply(part))) return false;
+    if (parts.some((part) => part.kind === "put" && part.write.source !== undefined)) this.#assertIdsApart();
+    return true;
+  }
+
+  #apply(part: ChangePart): boolean {
     switch (part.kind) {
       case "put":
         return this.#put(part);
@@ -54,11 +66,31 @@ export class Draft {
     }
   }
 
+  #assertIdsApart(): void {
+    const owners = new Map<string, string>();
+    for (const name of new Set([...this.#base.rows.keys(), ...this.changed.keys()])) {
+      const row = this.#row(name);
+      if (row === undefined) continue;
+      const id = entryIdOf(row.text);
+      const owner = owners.get(id);
+      if (owner !== undefined) {
+        throw new RegistryError(
+          "already-exists",
+          `${quoteName(owner)} and ${quoteName(name)} would have the ID ${id}.`,
+          { name },
+        );
+      }
+      owners.set(id, name);
+    }
+  }
+
   #put({ name, expect, expectHolder, write }: ChangePart & { kind: "put" }): boolean {
     const row = this.#row(name);
     if ((row?.version ?? "absent") !== expect) return false;
-    const holder = row?.lock ?? this.#base.formers.get(name);
-    if (expectHolder !== undefined && holder?.beat.version !== expectHolder) return false;
+    const inTheWay = row?.lock ?? this.#base.formers.get(name);
+    // Who grants a free name without naming a holder has seen nobody in the way, and it must still be so.
+    const isNamed = expectHolder !== undefined || (write.lock?.kind === "grant" && !row?.lock);
+    if (isNamed && inTheWay?.beat.version !== expectHolder) return false;
     const kept = row ?? { version: "" as Version, text: "", lock: null, waiters: [] };
     const text = this.#textAfter(row?.text, write);
     const changed = { ...kept, text };
@@ -69,7 +101,7 @@ export class Draft {
   #textAfter(present: string | undefined, write: EntryWrite): string {
     const now = this.#base.beat.wallAt;
     const isSeen = write.touch === true || write.lock?.kind === "grant";
-    return editEntry(write.source === undefined ? (present ?? newEntry(write, now)) : imported(write.source, now), {
+    return editEntry(write.source === undefined ? (present ?? newEntry(write, now)) : importedEntry(write.source, now), {
       ...(write.metadata === undefined ? {} : { metadata: write.metadata }),
       ...(isSeen ? { lastSeen: now } : {}),
     });
@@ -173,14 +205,4 @@ function newEntry({ id, componentType }: EntryWrite, now: WallMs): string {
     throw new NameholdError("invalid-input", "A new entry needs an id and a component type, or a source.");
   }
   return writeEntry({ id, componentType, createdAt: now, lastSeen: now, metadata: {}, lock: null, workcellId: null });
-}
-
-/** An entry's text without its lock. */
-function imported(source: string, now: WallMs): string {
-  try {
-    readEntry(source, now);
-    return editEntry(source, { lock: null });
-  } catch (cause) {
-    throw new NameholdError("invalid-input", `The text is no entry: ${String(cause)}`, { cause });
-  }
 }

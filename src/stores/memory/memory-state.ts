@@ -19,7 +19,7 @@ interface Presence {
 export class MemoryState {
   readonly #clock: Clock;
   readonly #rows = new Map<string, Row>();
-  /** Locks that were taken away from their holders, who have not been told yet. */
+  /** Locks that were taken away with their names, until they are given up. Being told is not enough: the telling may get lost. */
   readonly #formers = new Map<string, Lock>();
   readonly #presences = new Map<string, Presence>();
   readonly #listeners = new Set<(name: string) => void>();
@@ -56,12 +56,12 @@ export class MemoryState {
       holder: change.holder,
       beat: this.#newBeat(change.holder),
     });
-    if (!change.parts.every((part) => draft.apply(part))) return false;
+    if (!draft.applyAll(change.parts)) return false;
     this.#lastToken = draft.lastToken;
     for (const [name, lock] of draft.formers) this.#keepFormer(name, lock);
     for (const [name, row] of draft.changed) this.#keep(name, row);
     for (const { instance, name, word } of draft.words) this.#presence(instance).words.set(name, word);
-    for (const name of draft.changed.keys()) this.#tell(name);
+    for (const name of new Set([...draft.changed.keys(), ...draft.formers.keys()])) this.#tell(name);
     return true;
   }
 
@@ -112,18 +112,10 @@ export class MemoryState {
     if (lock?.holder.instance === instance && lock.token === token) {
       return lock.revocation === null ? null : { reason: "revoked", detail: lock.revocation.reason };
     }
-    this.#noteTold(instance, name);
     const word = this.#presence(instance).words.get(name);
     if (word !== undefined) return word;
     if (row === undefined) return { reason: "removed" };
     return lock === null ? { reason: "expired" } : { reason: "taken", by: heldBy(registryLock(lock)) };
-  }
-
-  /** Who has been told needs the name no longer: it is others' turn. */
-  #noteTold(instance: string, name: string): void {
-    if (this.#formers.get(name)?.holder.instance !== instance) return;
-    this.#formers.delete(name);
-    this.#tell(name);
   }
 
   #record(name: string, row: Row): EntryRecord {

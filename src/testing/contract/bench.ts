@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ulid } from "ulid";
 import type { Holder } from "../../core/entry.js";
 import { type ErrorCode, isNameholdError } from "../../core/errors.js";
-import { judgeLock, type LockState } from "../../core/lock-rules.js";
+import { holderOf, judgeLock, type LockState } from "../../core/lock-rules.js";
 import type { EntryRecord, HolderRecord, Loss, Snapshot } from "../../core/record.js";
 import type { ChangePart, CommitResult, EntryWrite, Store } from "../../stores/store.js";
 import type { MortalProcess, StoreFixture, StoreHarness } from "./harness.js";
@@ -12,6 +12,7 @@ import type { MortalProcess, StoreFixture, StoreHarness } from "./harness.js";
 const TTL_MS = 30_000;
 const PATIENCE_MS = 5_000;
 const LOOK_AGAIN_MS = 5;
+const TELL_MS = 50;
 
 /** A record with a lock that was granted by the store under test. */
 export type Granted = EntryRecord & { readonly token: number; readonly holder: HolderRecord };
@@ -74,9 +75,10 @@ export class Bench {
 
   /** Gives the lock to `holder`, whoever had it. Makes the entry when there is none. */
   async grant(name: string, holder: Holder): Promise<Granted> {
-    const { record } = await this.store.read(name);
+    const looked = await this.store.read(name);
     const write: EntryWrite = { lock: { kind: "grant" } };
-    return granted(record === null ? await this.create(name, write, holder) : await this.put(record, write, holder));
+    const part = looked.record === null ? creation(name, write) : putOn(looked.record, write);
+    return granted(recordIn(done(await this.commit(holder, takingFrom(looked, part))), name));
   }
 
   /** Refreshes the grants; answers which of them are lost. */
@@ -92,10 +94,9 @@ export class Bench {
     watched?: { readonly record: EntryRecord; readonly partOfTtl: number },
   ): Promise<LockState> {
     const snapshot = await this.store.read(name);
-    const { record } = snapshot;
-    assert.ok(record);
     const unchanged =
-      record.version === watched?.record.version && record.holder?.version === watched.record.holder?.version;
+      snapshot.record?.version === watched?.record.version &&
+      holderOf(snapshot)?.version === watched?.record.holder?.version;
     return judgeLock(snapshot, unchanged && watched ? watched.partOfTtl * this.ttlMs : 0);
   }
 
@@ -108,6 +109,12 @@ export class Bench {
       records.set(name, record);
     }
     return records;
+  }
+
+  /** Whether that happens within the time that the store may take to tell of a change. */
+  async isSettledSoon(promise: Promise<unknown>): Promise<boolean> {
+    const settled = promise.then(() => true);
+    return Promise.race([settled, delay(this.#harness.tellMs ?? TELL_MS, false)]);
   }
 
   /** Waits for what should happen by itself, while the store's time goes by. */
@@ -132,6 +139,12 @@ export function creation(name: string, write: EntryWrite = {}): ChangePart {
 
 export function putOn(record: EntryRecord, write: EntryWrite): ChangePart {
   return { kind: "put", name: record.name, expect: record.version, write };
+}
+
+/** The same, on condition that whoever was in the way has shown no sign of life since the look. */
+function takingFrom(looked: Snapshot, part: ChangePart): ChangePart {
+  const holder = holderOf(looked);
+  return part.kind !== "put" || holder === null ? part : { ...part, expectHolder: holder.version };
 }
 
 /** A grant on condition that neither the entry nor its holder have shown a change since `record`. */

@@ -10,6 +10,8 @@ export interface StoreHarness {
   readonly ttlMs?: number;
   /** How long a case waits in real time for what should happen by itself, in milliseconds. Default 5 000. */
   readonly patienceMs?: number;
+  /** How long, in real time, a watch may still be telling of an earlier change, in milliseconds. Default 50. */
+  readonly tellMs?: number;
   /**
    * The cases that cannot hold here, by title, each with the reason. They are run all the same, and must fail: a reason
    * that is out of date is found out.

@@ -226,6 +226,7 @@ export const lockCases: readonly ContractCase[] = [
       const source = lockedSource(bench);
       const imported = await bench.create("a", { source });
       assert.deepEqual({ lock: imported.entry.lock, token: imported.token }, { lock: null, token: null });
+      done(await bench.commit(bench.holder(), { kind: "remove", name: "a", expect: imported.version }));
       const first = await bench.grant("b", bench.holder());
       const record = await bench.put(first, { source });
       assert.equal(record.token, first.token);

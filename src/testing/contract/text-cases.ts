@@ -142,6 +142,20 @@ export const textCases: readonly ContractCase[] = [
     },
   },
   {
+    title: "a text whose id belongs to another name is refused as existing already, and nothing is changed [G2]",
+    async run(bench) {
+      const first = await bench.create("a", { source: SOURCE });
+      const second = await bench.create("b");
+      await assertThrows(bench.commit(bench.holder(), creation("c", { source: SOURCE })), "already-exists");
+      await assertThrows(bench.commit(bench.holder(), putOn(second, { source: SOURCE })), "already-exists");
+      assert.equal((await bench.store.read("c")).record, null);
+      assert.equal((await bench.read("b")).version, second.version);
+      const moved = [{ kind: "remove", name: "a", expect: first.version }, putOn(second, { source: SOURCE })] as const;
+      done(await bench.commit(bench.holder(), ...moved));
+      assert.equal((await bench.read("b")).entry.id, first.entry.id);
+    },
+  },
+  {
     title: "any string is a name, and odd ones are kept apart [G10]",
     async run(bench) {
       const ids = new Map<string, string>();

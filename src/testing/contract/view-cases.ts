@@ -91,9 +91,8 @@ export const viewCases: readonly ContractCase[] = [
         remove: async () =>
           other.commit(holder, { kind: "remove", name: "a", expect: (await other.read("a")).version }),
       };
-      await watching(bench, ["a"], async (next) => {
-        await next("the first yield");
-        for (const [what, change] of Object.entries(changes)) await assertTold(next, what, change);
+      await watching(bench, ["a"], async (reader) => {
+        for (const [what, change] of Object.entries(changes)) await reader.nextAfter(what, change);
       });
     },
   },
@@ -101,9 +100,8 @@ export const viewCases: readonly ContractCase[] = [
     title: "a watch tells of what its own handle changes [G12]",
     async run(bench) {
       const record = await bench.create("a");
-      await watching(bench, ["a"], async (next) => {
-        await next("the first yield");
-        await assertTold(next, "a change", () => bench.put(record, { metadata: { key: 1 } }));
+      await watching(bench, ["a"], async (reader) => {
+        await reader.nextAfter("a change", () => bench.put(record, { metadata: { key: 1 } }));
       });
     },
   },
@@ -111,10 +109,9 @@ export const viewCases: readonly ContractCase[] = [
     title: "a watch without names tells of every name, new ones included [G12]",
     async run(bench) {
       const other = await bench.another();
-      await watching(bench, undefined, async (next) => {
-        await next("the first yield");
-        await assertTold(next, "a creation", () => other.create("new"));
-        await assertTold(next, "a grant", () => other.grant("new", other.holder()));
+      await watching(bench, undefined, async (reader) => {
+        await reader.nextAfter("a creation", () => other.create("new"));
+        await reader.nextAfter("a grant", () => other.grant("new", other.holder()));
       });
     },
   },
@@ -123,11 +120,23 @@ export const viewCases: readonly ContractCase[] = [
     async run(bench) {
       const { version } = await bench.create("a");
       const other = await bench.another();
-      await watching(bench, ["b"], async (next) => {
-        await next("the first yield");
-        await assertTold(next, "the rename", () =>
+      await watching(bench, ["b"], async (reader) => {
+        await reader.nextAfter("the rename", () =>
           other.commit(other.holder(), { kind: "rename", name: "a", to: "b", expect: version }),
         );
+      });
+    },
+  },
+  {
+    title: "a watch tells when a renamed lock is given up, which frees its old name [G12]",
+    async run(bench) {
+      const other = await bench.another();
+      const holder = other.holder();
+      const { version } = await other.grant("a", holder);
+      done(await other.commit(other.holder(), { kind: "rename", name: "a", to: "b", expect: version }));
+      const renamed = await other.read("b");
+      await watching(bench, ["a"], async (reader) => {
+        await reader.nextAfter("the release", () => other.put(renamed, { lock: { kind: "clear" } }, holder));
       });
     },
   },
@@ -136,11 +145,10 @@ export const viewCases: readonly ContractCase[] = [
     async run(bench) {
       const record = await bench.create("a");
       const other = await bench.another();
-      await watching(bench, ["a"], async (next) => {
-        await next("the first yield");
+      await watching(bench, ["a"], async (reader) => {
         await other.put(record, { metadata: { key: 1 } });
         await bench.elapse(0.1);
-        await next("the change");
+        await reader.next("the change");
       });
     },
   },
@@ -167,11 +175,8 @@ export const viewCases: readonly ContractCase[] = [
       const other = await bench.another();
       await watching(bench, ["a"], (first) =>
         watching(other, ["a"], async (second) => {
-          await first("the first yield");
-          await second("the first yield");
-          await bench.put(record, { metadata: { key: 1 } });
-          await first("the change");
-          await second("the change");
+          const change = (): Promise<unknown> => bench.put(record, { metadata: { key: 1 } });
+          await second.nextAfter("a change", () => first.nextAfter("a change", change));
         }),
       );
     },
@@ -194,30 +199,51 @@ async function writeAround(other: Bench, names: readonly string[]): Promise<read
   return [first, last];
 }
 
-type Next = (what: string) => Promise<void>;
+/** A reader of a watch, who asks once at a time. */
+class Reader {
+  readonly #bench: Bench;
+  readonly #watch: AsyncIterator<void>;
+  #asked: Promise<IteratorResult<void>> | undefined;
 
-/** Watches while `use` runs; `next` waits for the next yield. */
-async function watching(
-  bench: Bench,
-  names: readonly string[] | undefined,
-  use: (next: Next) => Promise<void>,
-): Promise<void> {
-  const controller = new AbortController();
-  const options = { signal: controller.signal, ...(names === undefined ? {} : { names }) };
-  const watch = bench.store.watch(options)[Symbol.asyncIterator]();
-  try {
-    await use(async (what) => {
-      const { done: ended } = await bench.within(watch.next(), what);
-      assert.ok(ended !== true, `the watch ended instead of ${what}`);
-    });
-  } finally {
-    controller.abort();
+  constructor(bench: Bench, watch: AsyncIterator<void>) {
+    this.#bench = bench;
+    this.#watch = watch;
+  }
+
+  /** Waits for the next yield. */
+  async next(what: string): Promise<void> {
+    const { done: ended } = await this.#bench.within(this.#ask(), what);
+    assert.ok(ended !== true, `the watch ended instead of ${what}`);
+    this.#asked = undefined;
+  }
+
+  /** Nothing else may break the silence before the change, or it proves nothing: a watch may tell of one change twice. */
+  async nextAfter(what: string, change: () => Promise<unknown>): Promise<void> {
+    while (await this.#bench.isSettledSoon(this.#ask())) await this.next("what is told late");
+    await Promise.all([this.next(`the yield after ${what}`), change()]);
+  }
+
+  #ask(): Promise<IteratorResult<void>> {
+    this.#asked ??= this.#watch.next();
+    return this.#asked;
   }
 }
 
-/** A watch may tell of one change twice, so its silence alone proves anything: a change must break it. */
-async function assertTold(next: Next, what: string, change: () => Promise<unknown>): Promise<void> {
-  await Promise.all([next(`the yield after ${what}`), change()]);
+/** Watches while `use` runs, the first yield taken. */
+async function watching(
+  bench: Bench,
+  names: readonly string[] | undefined,
+  use: (reader: Reader) => Promise<void>,
+): Promise<void> {
+  const controller = new AbortController();
+  const options = { signal: controller.signal, ...(names === undefined ? {} : { names }) };
+  const reader = new Reader(bench, bench.store.watch(options)[Symbol.asyncIterator]());
+  try {
+    await reader.next("the first yield");
+    await use(reader);
+  } finally {
+    controller.abort();
+  }
 }
 
 async function untilDone(watch: AsyncIterator<void>): Promise<void> {

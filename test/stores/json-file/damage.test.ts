@@ -3,24 +3,24 @@ import { entryIdOf } from "../../../src/core/text/entry-id.js";
 import { editEntry } from "../../../src/core/text/entry-text.js";
 import { RegistryDocument } from "../../../src/core/text/registry-document.js";
 import { wallMs } from "../../../src/core/timing.js";
-import { assess, readCopy } from "../../../src/stores/json-file/damage.js";
+import { assess, type Copy, readCopy } from "../../../src/stores/json-file/damage.js";
 
 const NOW = wallMs(1_800_000_000_000);
 const IDS: Readonly<Record<string, string>> = { a: id(1), b: id(2), "ä\n": id(3) };
 
 describe("a registry file", () => {
   it("that is missing without a copy is a new registry [G8]", () => {
-    const found = assess(undefined, null, NOW);
+    const found = assess(undefined, NO_COPY, NOW);
     expect(found).toMatchObject({ kind: "sound" });
-    expect(found.document?.size).toBe(0);
+    expect(found.document.size).toBe(0);
   });
 
   it("that is whole is sound, whatever names came, changed or were removed since the copy [G8]", () => {
     const changed = registry();
     changed.removeEntry("a");
     changed.setEntry("new", entry(9));
-    expect(assess(bytes(changed), registry(), NOW)).toMatchObject({ kind: "sound" });
-    expect(assess(bytes(registry()), null, NOW)).toMatchObject({ kind: "sound" });
+    expect(assess(bytes(changed), good(registry()), NOW)).toMatchObject({ kind: "sound" });
+    expect(assess(bytes(registry()), NO_COPY, NOW)).toMatchObject({ kind: "sound" });
   });
 
   it("torn at any byte is damaged, known names keep their IDs, and nothing is invented [G1] [G8]", () => {
@@ -29,14 +29,14 @@ describe("a registry file", () => {
     newer.setEntry("new", entry(9));
     const whole = bytes(newer);
     for (let length = 0; length < whole.length; length += 1) {
-      const found = assess(whole.subarray(0, length), registry(), NOW);
+      const found = assess(whole.subarray(0, length), good(registry()), NOW);
       expect(found.kind).toBe("damaged");
       expect(idsOf(found.document)).toEqual(expect.objectContaining(IDS));
       const added = Object.entries(idsOf(found.document)).filter(([name]) => !(name in IDS));
       expect(added.length === 0 || (added.length === 1 && added[0]?.join() === `new,${id(9)}`)).toBe(true);
     }
-    const last = assess(whole.subarray(0, -2), registry(), NOW);
-    expect(last.document?.entryText("b")).toContain("newer");
+    const last = assess(whole.subarray(0, -2), good(registry()), NOW);
+    expect(last.document.entryText("b")).toContain("newer");
     expect(idsOf(last.document)).toHaveProperty("new");
   });
 
@@ -46,7 +46,7 @@ describe("a registry file", () => {
     const [before, after] = [bytes(older), bytes(registry())];
     for (let length = 1; length < after.length; length += 1) {
       const torn = Buffer.concat([after.subarray(0, length), before.subarray(length)]);
-      const found = assess(torn, older, NOW);
+      const found = assess(torn, good(older), NOW);
       expect(idsOf(found.document)).toEqual(expect.objectContaining(IDS));
     }
   });
@@ -63,19 +63,19 @@ describe("a registry file", () => {
     ["of an entry without an ID", '{"entries": {"a": {}}}'],
     ["not UTF-8", Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d])],
   ])("%s beside a copy is damage, and the copy goes on [G8]", (_, file) => {
-    const found = assess(file === undefined ? undefined : Buffer.from(file as string), registry(), NOW);
+    const found = assess(file === undefined ? undefined : Buffer.from(file as string), good(registry()), NOW);
     expect(found).toMatchObject({ kind: "damaged", conflicts: [] });
     expect(idsOf(found.document)).toEqual(IDS);
   });
 
   it.each(["", "null", "{", "[]"])("damaged as %j without a copy leaves nothing to go on from [G8]", (text) => {
-    const found = assess(Buffer.from(text), null, NOW);
+    const found = assess(Buffer.from(text), NO_COPY, NOW);
     expect(found).toMatchObject({ kind: "damaged", hasCopy: false });
     expect(found.document.size).toBe(0);
   });
 
   it("torn without a copy offers what can be read for an operator to confirm [G8]", () => {
-    const found = assess(bytes(registry()).subarray(0, -2), null, NOW);
+    const found = assess(bytes(registry()).subarray(0, -2), NO_COPY, NOW);
     expect(found).toMatchObject({ kind: "damaged", hasCopy: false });
     expect(idsOf(found.document)).toEqual(IDS);
   });
@@ -85,7 +85,7 @@ describe("a registry file", () => {
     ["of nothing", "{}"],
     ["without entries", '{"entries": {}}'],
   ])("%s, in which known names are gone, is another one than before [G8]", (_, text) => {
-    const found = assess(Buffer.from(text), registry(), NOW);
+    const found = assess(Buffer.from(text), good(registry()), NOW);
     expect(found.kind).toBe("damaged");
     expect(idsOf(found.document)).toEqual(IDS);
   });
@@ -93,13 +93,13 @@ describe("a registry file", () => {
   it("of nothing, in which names were made and are gone again, is another one than before [G8]", () => {
     const grown = RegistryDocument.parse("{}");
     grown.setEntry("a", entry(1));
-    expect(assess(Buffer.from("{}"), grown, NOW).kind).toBe("damaged");
+    expect(assess(Buffer.from("{}"), good(grown), NOW).kind).toBe("damaged");
   });
 
   it("begun anew by an exporter, with all known names and IDs, is sound [G8]", () => {
     const other = registry(wallMs(NOW + 5_000));
     other.setEntry("new", entry(9));
-    expect(assess(bytes(other), registry(), NOW).kind).toBe("sound");
+    expect(assess(bytes(other), good(registry()), NOW).kind).toBe("sound");
   });
 
   it("that is another registry gives its new names, and its IDs for known ones are conflicts [G1] [G2] [G8]", () => {
@@ -107,21 +107,39 @@ describe("a registry file", () => {
     foreign.setEntry("a", entry(77));
     foreign.setEntry("theirs", entry(78));
     foreign.setEntry("thief", entry(2));
-    const found = assess(bytes(foreign), registry(), NOW);
+    const found = assess(bytes(foreign), good(registry()), NOW);
     expect(found).toMatchObject({ kind: "damaged", conflicts: ["a", "thief"] });
     expect(idsOf(found.document)).toEqual({ ...IDS, theirs: id(78) });
   });
 });
 
 describe("the last good copy", () => {
-  it("is none when it is missing or damaged itself [G8]", () => {
-    for (const text of [undefined, "", "null", `\uFEFF${registry()}`, bytes(registry()).toString().slice(0, -1)]) {
-      expect(readCopy(text === undefined ? undefined : Buffer.from(text))).toBeNull();
+  it("is known from a missing and from a damaged one [G8]", () => {
+    expect(readCopy(undefined)).toEqual({ kind: "absent" });
+    for (const text of ["", "null", `\uFEFF${registry()}`, bytes(registry()).toString().slice(0, -1)]) {
+      expect(readCopy(Buffer.from(text))).toEqual({ kind: "damaged", text });
     }
-    expect(readCopy(Buffer.from([0xff, 0xfe]))).toBeNull();
-    expect(idsOf(readCopy(bytes(registry())))).toEqual(IDS);
+    expect(readCopy(Buffer.from([0xff, 0xfe]))).toMatchObject({ kind: "damaged" });
+    const found = readCopy(bytes(registry()));
+    expect(idsOf(found.kind === "good" ? found.document : null)).toEqual(IDS);
+  });
+
+  it("when it is damaged as well, offers what can be read of both for an operator to confirm [G8]", () => {
+    const copy: Copy = { kind: "damaged", text: registry().toString().slice(0, -2) };
+    for (const file of [undefined, Buffer.from("")]) {
+      const found = assess(file, copy, NOW);
+      expect(found).toMatchObject({ kind: "damaged", hasCopy: false });
+      expect(idsOf(found.document)).toEqual(IDS);
+    }
+    expect(assess(bytes(registry()), copy, NOW).kind).toBe("sound");
   });
 });
+
+const NO_COPY: Copy = { kind: "absent" };
+
+function good(document: RegistryDocument): Copy {
+  return { kind: "good", document };
+}
 
 function registry(createdAt = NOW): RegistryDocument {
   const document = RegistryDocument.empty(createdAt);

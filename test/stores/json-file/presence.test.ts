@@ -1,4 +1,4 @@
-import { copyFileSync, cpSync, readdirSync, renameSync, rmSync, unlinkSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, readdirSync, renameSync, rmSync, unlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,6 +9,7 @@ import { NodeProcess } from "./processes/node-process.js";
 
 /** Longer than any test: what is free was proved dead, not waited for. */
 const LONG = { lockTtlMs: 60_000, heartbeatIntervalMs: 20_000 };
+const NODE = { type: "node" } as const;
 /** Where real time is the subject. */
 const SHORT = { lockTtlMs: 900, heartbeatIntervalMs: 300 };
 
@@ -18,9 +19,9 @@ describe("the death of a holder's process", () => {
     const holder = await NodeProcess.over(lab.path, LONG);
     const first = await holder.call("claim", "robot");
     const registry = await lab.open(LONG);
-    await expect(registry.claim("robot", { type: "node" })).rejects.toMatchObject({ code: "held" });
+    await expect(registry.claim("robot", NODE)).rejects.toMatchObject({ code: "held" });
     await holder.kill();
-    const claim = await registry.claim("robot", { type: "node" });
+    const claim = await registry.claim("robot", NODE);
     expect(claim.id).toBe(first.id);
     expect(claim.token).toBeGreaterThan(first.token);
   });
@@ -35,7 +36,7 @@ describe("the death of a holder's process", () => {
     expect(await other.failure("claim", "robot")).toMatchObject({ code: "held" });
     await holder.kill();
     await other.call("claim", "robot");
-    await expect((await lab.open(LONG)).claim("robot", { type: "node" })).rejects.toMatchObject({ code: "held" });
+    await expect((await lab.open(LONG)).claim("robot", NODE)).rejects.toMatchObject({ code: "held" });
   });
 
   itAsRoot.each(["root", "nobody"])(
@@ -59,16 +60,16 @@ describe("the death of a holder's process", () => {
     const lab = new LabFiles();
     const doomed = await NodeProcess.over(lab.path, LONG);
     const registry = await lab.open(LONG);
-    await registry.claim("mine", { type: "node" });
+    await registry.claim("mine", NODE);
     await doomed.call("claim", "a");
     await doomed.call("claim", "b");
     await doomed.call("beginWait", "mine", 60_000);
     await doomed.kill();
-    for (const name of ["a", "b"]) await registry.claim(name, { type: "node" });
+    for (const name of ["a", "b"]) await registry.claim(name, NODE);
     await registry.claimed("mine")?.release();
-    await registry.claim("mine", { type: "node" });
+    await registry.claim("mine", NODE);
     const another = await lab.open(LONG);
-    await another.claim("c", { type: "node" });
+    await another.claim("c", NODE);
     const instances = [registry.lockManager.instanceId, another.lockManager.instanceId];
     expect(
       readdirSync(lab.holders)
@@ -90,37 +91,43 @@ describe("a living holder is never robbed", () => {
     lab.writeLock("a", { ...required(lock), holder_pid: process.pid });
     lab.writeLock("b", { ...required(lock), holder_pid: 1 });
     for (const name of ["a", "b"]) {
-      await expect(registry.claim(name, { type: "node" })).rejects.toMatchObject({ code: "held" });
+      await expect(registry.claim(name, NODE)).rejects.toMatchObject({ code: "held" });
     }
     await holder.kill();
-    for (const name of ["a", "b"]) await registry.claim(name, { type: "node" });
+    for (const name of ["a", "b"]) await registry.claim(name, NODE);
   });
 
-  it("because its presence file was deleted: its written TTL counts, and it makes a new presence [G7]", async () => {
-    const lab = new LabFiles();
-    const holder = await NodeProcess.over(lab.path, SHORT);
-    await holder.call("claim", "robot");
-    const [file] = presences(lab);
-    unlinkSync(join(lab.holders, required(file)));
-    const registry = await lab.open(SHORT);
-    await expect(registry.claim("robot", { type: "node" })).rejects.toMatchObject({ code: "held" });
-    await expect(registry.claim("robot", { type: "node", waitMs: 1_800 })).rejects.toMatchObject({
-      code: "wait-timeout",
-    });
-    expect(await holder.call("state", "robot")).toMatchObject({ held: true });
-    expect(presences(lab)).toContain(file);
+  it("because its presence was deleted, file or directory: the written TTL counts, and it makes a new one [G7]", async () => {
+    const spoils: readonly ((lab: LabFiles) => void)[] = [
+      (lab) => unlinkSync(join(lab.holders, required(presences(lab)[0]))),
+      (lab) => rmSync(lab.holders, { recursive: true }),
+    ];
+    await Promise.all(
+      spoils.map(async (spoil) => {
+        const lab = new LabFiles();
+        const holder = await NodeProcess.over(lab.path, SHORT);
+        await holder.call("claim", "robot");
+        const before = presences(lab);
+        spoil(lab);
+        const registry = await lab.open(SHORT);
+        await expect(registry.claim("robot", NODE)).rejects.toMatchObject({ code: "held" });
+        const waitMs = 2 * SHORT.lockTtlMs;
+        await expect(registry.claim("robot", { ...NODE, waitMs })).rejects.toMatchObject({ code: "wait-timeout" });
+        expect(await holder.call("state", "robot")).toMatchObject({ held: true });
+        expect(presences(lab)).toEqual(expect.arrayContaining([...before]));
+      }),
+    );
   });
 
-  it("because the directory of presences was deleted under it [G7]", async () => {
+  it("by itself, when the directory of presences is deleted under it: its heartbeat makes a new one [G4]", async () => {
     const lab = new LabFiles();
-    const holder = await NodeProcess.over(lab.path, SHORT);
+    const holder = await NodeProcess.over(lab.path, { lockTtlMs: 1_500, heartbeatIntervalMs: 100 });
     await holder.call("claim", "robot");
     rmSync(lab.holders, { recursive: true });
-    const registry = await lab.open(SHORT);
-    await expect(registry.claim("robot", { type: "node", waitMs: 1_800 })).rejects.toMatchObject({
-      code: "wait-timeout",
-    });
+    await expect.poll(() => existsSync(lab.holders) && presences(lab).length, { timeout: 5_000 }).toBe(1);
+    expect(await holder.call("refresh", "robot")).toBeNull();
     expect(await holder.call("state", "robot")).toMatchObject({ held: true });
+    await holder.call("claim", "other");
   });
 
   it("because a presence was copied or restored: nobody locks the copy, which proves nothing [G7]", async () => {
@@ -130,12 +137,12 @@ describe("a living holder is never robbed", () => {
     const copy = new LabFiles();
     cpSync(lab.directory, copy.directory, { recursive: true });
     const overCopy = await copy.open(LONG);
-    await expect(overCopy.claim("robot", { type: "node" })).rejects.toMatchObject({ code: "held" });
+    await expect(overCopy.claim("robot", NODE)).rejects.toMatchObject({ code: "held" });
     const file = join(lab.holders, required(presences(lab)[0]));
     copyFileSync(file, `${file}.restored`);
     renameSync(`${file}.restored`, file);
     const registry = await lab.open(LONG);
-    await expect(registry.claim("robot", { type: "node" })).rejects.toMatchObject({ code: "held" });
+    await expect(registry.claim("robot", NODE)).rejects.toMatchObject({ code: "held" });
   });
 
   it("because it was seen silent just before: a refresh before the takeover's write refuses it [G7]", async () => {
@@ -196,14 +203,14 @@ describe("a holder that was stopped (SIGSTOP) past its TTL", () => {
 
   it("is not robbed when it runs on before its TTL is over [G7]", async () => {
     const lab = new LabFiles();
-    const holder = await NodeProcess.over(lab.path, { lockTtlMs: 3_000, heartbeatIntervalMs: 300 });
+    const holder = await NodeProcess.over(lab.path, { lockTtlMs: 2_500, heartbeatIntervalMs: 300 });
     await holder.call("claim", "robot");
     const taker = await NodeProcess.over(lab.path, SHORT);
     await taker.call("beginWait", "robot", 60_000);
     holder.signal("SIGSTOP");
-    await sleep(1_500);
+    await sleep(1_000);
     holder.signal("SIGCONT");
-    await sleep(500);
+    await sleep(400);
     expect(await holder.call("state", "robot")).toMatchObject({ held: true });
     await holder.call("release", "robot");
     await taker.call("endWait", "robot");
@@ -217,12 +224,12 @@ describe("a name whose heartbeat was stopped", () => {
     for (const name of ["stopped", "kept"]) await holder.call("claim", name);
     await holder.call("stopHeartbeat", "stopped");
     const registry = await lab.open(SHORT);
-    await expect(registry.claim("stopped", { type: "node" })).rejects.toMatchObject({ code: "held" });
-    await registry.claim("stopped", { type: "node", waitMs: 5_000 });
+    await expect(registry.claim("stopped", NODE)).rejects.toMatchObject({ code: "held" });
+    await registry.claim("stopped", { ...NODE, waitMs: 5_000 });
     expect(await holder.call("state", "stopped")).toMatchObject({ held: false, aborted: true, loss: "expired" });
-    await sleep(SHORT.lockTtlMs);
+    await sleep(SHORT.heartbeatIntervalMs);
     expect(await holder.call("state", "kept")).toMatchObject({ held: true });
-    await expect(registry.claim("kept", { type: "node" })).rejects.toMatchObject({ code: "held" });
+    await expect(registry.claim("kept", NODE)).rejects.toMatchObject({ code: "held" });
   });
 });
 

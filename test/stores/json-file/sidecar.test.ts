@@ -8,7 +8,7 @@ const ODD_NAMES = ["", "__proto__", "10", "2", "a/b\n", "\u00e9", "e\u0301"];
 describe("the sidecar", () => {
   it("comes back from its text as it was, odd names included [G3]", () => {
     const sidecar = filled();
-    expect(Sidecar.parse(sidecar.toText(BOOT), BOOT)).toEqual(sidecar);
+    expect(Sidecar.parse(sidecar.toText(BOOT), BOOT)).toEqual(Object.assign(sidecar, { isOfThisBoot: true }));
     for (const name of ODD_NAMES) expect(Sidecar.parse(sidecar.toText(BOOT), BOOT).locks.get(name)).toEqual(LOCK);
   });
 
@@ -16,8 +16,9 @@ describe("the sidecar", () => {
     const found = Sidecar.parse(filled().toText("another boot"), BOOT);
     expect(found.lastToken).toBe(1_234);
     expect(found.locks.get("")).toEqual({ ...LOCK, grantedAt: 0, lapsingSince: null });
-    expect(found.waiters.get("")).toEqual([{ ...WAITER, offeredAt: null }]);
-    expect(found.takeWord("former", "robot")).toEqual({ reason: "revoked", detail: "why" });
+    expect(found.waiters.get("")).toEqual([{ ...WAITER, offer: null }]);
+    expect(found.words.get("former")?.get("robot")).toEqual({ reason: "revoked", detail: "why" });
+    expect(found.isOfThisBoot).toBe(false);
   });
 
   it.each([
@@ -36,16 +37,16 @@ describe("the sidecar", () => {
     expect(Sidecar.parse(text, BOOT)).toEqual(new Sidecar());
   });
 
-  it("tells a word once [G4]", () => {
+  it("keeps word for each former holder and name until it is forgotten [G4]", () => {
     const sidecar = new Sidecar();
     sidecar.leaveWord("one", "a", { reason: "revoked" });
     sidecar.leaveWord("one", "b", { reason: "removed" });
     sidecar.leaveWord("other", "a", { reason: "taken" });
-    expect(sidecar.takeWord("one", "a")).toEqual({ reason: "revoked" });
-    expect(sidecar.takeWord("one", "a")).toBeUndefined();
-    expect(sidecar.takeWord("one", "b")).toEqual({ reason: "removed" });
+    sidecar.forgetWord("one", "a");
+    expect(sidecar.words.get("one")).toEqual(new Map([["b", { reason: "removed" }]]));
+    sidecar.forgetWord("one", "b");
     expect(sidecar.names("one")).toBe(false);
-    expect(sidecar.takeWord("other", "a")).toEqual({ reason: "taken" });
+    expect(sidecar.words.get("other")).toEqual(new Map([["a", { reason: "taken" }]]));
   });
 
   it("forgets all of one holder and nothing of another", () => {
@@ -70,13 +71,26 @@ describe("the sidecar", () => {
 
 const LOCK: LockNote = {
   instance: "holder",
+  lock: {
+    holderPid: 1,
+    holderHost: "lab",
+    holderInstance: "holder",
+    acquiredAt: wallMs(1_000),
+    heartbeatAt: wallMs(1_000),
+    expiresAt: wallMs(31_000),
+  },
   token: 1_234,
   grantedAt: monotonicMs(1_000.5),
   lapsingSince: monotonicMs(2_000),
   revocation: { reason: "maintenance", at: wallMs(3_000) },
 };
 
-const WAITER: WaiterNote = { ticket: "1", instance: "waiter", since: wallMs(4_000), offeredAt: monotonicMs(5_000) };
+const WAITER: WaiterNote = {
+  ticket: "1",
+  instance: "waiter",
+  since: wallMs(4_000),
+  offer: { at: monotonicMs(5_000), digest: "abc" },
+};
 
 function filled(): Sidecar {
   const sidecar = new Sidecar();

@@ -121,8 +121,24 @@ describe("a lock of which only written times speak, beside a clock that is not t
     await registry.resolve("other", NODE);
     clock.pass(TTL_MS + 1);
     writeFileSync(lab.path, "");
-    await expectHeld(registry, { decided: false });
-    clock.pass(TTL_MS + 1);
+    await expectHeld(registry, {});
+    clock.pass(TTL_MS - 5_000);
+    await expectHeld(registry, {});
+    clock.pass(5_001);
+    await registry.claim("robot", NODE);
+  });
+});
+
+describe("a name of which only the copy tells after damage", () => {
+  it("is held back for one TTL, for a Python process may have taken it since [G7] [G8]", async () => {
+    const { lab, registry, clock, pythonTakes } = await labWithName();
+    pythonTakes();
+    writeFileSync(lab.path, "");
+    await expectHeld(registry, {});
+    expect(lab.entry("robot")?.lock?.holder_instance).not.toBe(PYTHON.holder_instance);
+    clock.pass(TTL_MS - 5_000);
+    await expectHeld(registry, {});
+    clock.pass(5_001);
     await registry.claim("robot", NODE);
   });
 });
@@ -149,6 +165,26 @@ describe("a lock of a namehold process", () => {
     pythonTakes();
     expect(await registry.entry("robot")).toMatchObject({ token: null, revocation: null });
     expect(lab.entry("robot")?.id).toBe(claim.id);
+  });
+});
+
+describe("tokens", () => {
+  it("rise when the wall clock is set back, and when the record of the last one is lost [G3]", async () => {
+    const { lab, registry, clock } = await labWithName();
+    const tokens: number[] = [];
+    const takeTurn = async () => {
+      const claim = await registry.claim("robot", NODE);
+      tokens.push(claim.token);
+      await claim.release();
+    };
+    await takeTurn();
+    clock.stepWall(-HOUR_MS);
+    await takeTurn();
+    clock.stepWall(HOUR_MS + 1);
+    unlinkSync(lab.statePath);
+    await takeTurn();
+    expect(tokens).toEqual([...new Set(tokens)].toSorted((a, b) => a - b));
+    expect(tokens).toHaveLength(3);
   });
 });
 

@@ -4,6 +4,7 @@
  * order.
  */
 import { spawn } from "node:child_process";
+import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -233,4 +234,6 @@ function send(message: object): void {
 }
 
 createInterface({ input: process.stdin }).on("line", (line) => void perform(line));
+// Most processes are killed, and would leave none.
+flushCompileCache();
 send({ id: 0, ok: true, result: null });
