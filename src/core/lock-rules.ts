@@ -10,8 +10,9 @@
  * Never by a doubtful wall clock alone: a lock of which only written times are known, beside a clock that may have
  * stepped, is watched unchanged for its own TTL first.
  */
-import { type HeldBy, RegistryLockError } from "./errors.js";
+
 import type { Holder, RegistryEntry, RegistryLock } from "./entry.js";
+import { type HeldBy, RegistryLockError } from "./errors.js";
 import { quoteName } from "./name.js";
 import type { Evidence, HolderRecord, Snapshot } from "./record.js";
 import { later, type WallMs } from "./timing.js";
@@ -77,7 +78,8 @@ function judgeHolder(lock: RegistryLock, evidence: Evidence, now: WallMs, watche
       const watchInMs = lockTtlMs(lock) - watchedMs;
       const expiresInMs = evidence.clockTrusted ? lock.expiresAt - now : Number.POSITIVE_INFINITY;
       const lapsesInMs = Math.min(watchInMs, expiresInMs);
-      if (lapsesInMs > 0) return { kind: "held", lock, lapsesInMs, decided: evidence.clockTrusted || now < lock.expiresAt };
+      if (lapsesInMs > 0)
+        return { kind: "held", lock, lapsesInMs, decided: evidence.clockTrusted || now < lock.expiresAt };
       return { kind: "free", why: expiresInMs <= 0 ? "expired" : "silent" };
     }
     default:

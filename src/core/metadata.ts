@@ -3,7 +3,7 @@ import { NameholdError } from "./errors.js";
 import { formatJson } from "./text/json-format.js";
 
 /** The most that one call may write as metadata, in characters of JSON text. */
-export const METADATA_LENGTH_MAX = 1024 * 1024;
+const METADATA_LENGTH_MAX = 1024 * 1024;
 
 /**
  * Metadata are looked at before anything is written: one value that cannot be written must cost nothing else.

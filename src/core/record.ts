@@ -1,5 +1,5 @@
-import type { HeldBy } from "./errors.js";
 import type { RegistryEntry, RegistryLock } from "./entry.js";
+import type { HeldBy } from "./errors.js";
 import type { WallMs } from "./timing.js";
 
 declare const version: unique symbol;

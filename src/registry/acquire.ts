@@ -163,7 +163,10 @@ class Attempt {
   }
 
   /** The grant, when the snapshot shows that the name is ours by the commit just made. */
-  #grantIn(snapshot: Snapshot, outcome: "done" | "conflict" | "unknown"): { record: EntryRecord; token: number } | undefined {
+  #grantIn(
+    snapshot: Snapshot,
+    outcome: "done" | "conflict" | "unknown",
+  ): { record: EntryRecord; token: number } | undefined {
     const record = snapshot.record;
     if (outcome === "conflict" || record === null || record.token === null) return undefined;
     if (record.entry.lock?.holderInstance !== this.#context.holder.instance) return undefined;
@@ -203,7 +206,10 @@ class Attempt {
       heldBy: lock === null ? null : heldBy(lock),
       since: lock?.acquiredAt ?? null,
       until: lock?.expiresAt ?? null,
-      ahead: Math.max(0, waiters.findIndex((waiter) => waiter.ticket === this.#ticket)),
+      ahead: Math.max(
+        0,
+        waiters.findIndex((waiter) => waiter.ticket === this.#ticket),
+      ),
     };
     const story = `${info.heldBy?.instance} ${info.ahead}`;
     if (story === this.#told) return;
@@ -214,7 +220,9 @@ class Attempt {
   #refusal(snapshot: Snapshot, decision: ClaimDecision & { kind: "held" | "not-your-turn" }): RegistryLockError {
     const { name, waitMs } = this.#request;
     const held =
-      decision.kind === "held" ? heldError(name, decision.lock, decision.decided) : notYourTurnError(name, decision.ticket, snapshot);
+      decision.kind === "held"
+        ? heldError(name, decision.lock, decision.decided)
+        : notYourTurnError(name, decision.ticket, snapshot);
     if (waitMs === 0) return held;
     return new RegistryLockError("wait-timeout", `Waited ${waitMs} ms in vain. ${held.message}`, held.details);
   }
@@ -262,7 +270,9 @@ export function checkComponentType(name: string, asked: ComponentType, actual: C
 export function snapshotOf(snapshots: ReadonlyMap<string, Snapshot>, name: string): Snapshot {
   const snapshot = snapshots.get(name);
   if (snapshot === undefined) {
-    throw new NameholdError("storage-failed", `The store answered a commit about ${quoteName(name)} without it.`, { name });
+    throw new NameholdError("storage-failed", `The store answered a commit about ${quoteName(name)} without it.`, {
+      name,
+    });
   }
   return snapshot;
 }

@@ -111,7 +111,11 @@ export class Heartbeat {
       for (const [target, names] of this.#held) {
         // A target that still owes an answer is not asked again before it has given it.
         if (this.#inFlight.has(target)) this.#overdue.add(target);
-        else void this.#beat(target, [...names.values()].filter((held) => !this.#lapsing.has(held)));
+        else
+          void this.#beat(
+            target,
+            [...names.values()].filter((held) => !this.#lapsing.has(held)),
+          );
       }
     }
     this.#schedule();

@@ -39,7 +39,11 @@ export class IdentityResolver implements AsyncDisposable {
   }
 
   /** As `resolve`, and where the ID came from. */
-  async resolveWithInfo(name: string, componentType: ComponentType, options: IdentityResolveOptions = {}): Promise<ResolveResult> {
+  async resolveWithInfo(
+    name: string,
+    componentType: ComponentType,
+    options: IdentityResolveOptions = {},
+  ): Promise<ResolveResult> {
     const { id, isNew } = await this.localRegistry.resolveWithInfo(name, componentType, options);
     return { name, id, componentType, isNew, source: "local" };
   }

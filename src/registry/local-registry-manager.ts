@@ -54,7 +54,11 @@ export class LocalRegistryManager implements AsyncDisposable {
   }
 
   /** As `resolve`, and whether the name was made by it. */
-  async resolveWithInfo(name: string, componentType: ComponentType, options: ManagerResolveOptions = {}): Promise<Resolution> {
+  async resolveWithInfo(
+    name: string,
+    componentType: ComponentType,
+    options: ManagerResolveOptions = {},
+  ): Promise<Resolution> {
     const { metadata, acquireLock = true, retryTimeoutMs = 0, allowTypeMismatch = false } = options;
     const request = { type: componentType, allowTypeMismatch, ...(metadata === undefined ? {} : { metadata }) };
     if (!acquireLock) return this.registry.resolveWithInfo(name, request);
@@ -122,7 +126,9 @@ export class LocalRegistryManager implements AsyncDisposable {
   ): Promise<readonly (readonly [name: string, entry: RegistryEntry])[]> {
     const { componentType, includeStale = false } = options;
     const entries: (readonly [string, RegistryEntry])[] = [];
-    for await (const { name, entry, state } of this.registry.list(componentType === undefined ? {} : { componentType })) {
+    for await (const { name, entry, state } of this.registry.list(
+      componentType === undefined ? {} : { componentType },
+    )) {
       if (!includeStale && entry.lock !== null && state.kind === "free") continue;
       entries.push([name, entry]);
     }

@@ -1,14 +1,21 @@
 import { EventEmitter } from "node:events";
 import type { Holder, RegistryEntry, RegistryLock } from "../core/entry.js";
 import { NameholdError } from "../core/errors.js";
-import { acquireEntry, type AcquireAnswer, canAcquire, newLock, refreshEntry, releaseEntry } from "../core/lock-rules.js";
+import {
+  type AcquireAnswer,
+  acquireEntry,
+  canAcquire,
+  newLock,
+  refreshEntry,
+  releaseEntry,
+} from "../core/lock-rules.js";
 import type { Loss } from "../core/record.js";
 import { type Clock, later, type MonotonicMs } from "../core/timing.js";
 import { systemClock } from "../platform/clock.js";
 import { hostName, newUlid } from "../platform/process-identity.js";
+import { deliver } from "./deliver.js";
 import { Heartbeat, type HeartbeatTarget, type Held } from "./heartbeat.js";
 import { type HoldTiming, holdTiming } from "./hold-timing.js";
-import { deliver } from "./deliver.js";
 
 const INSTANCE_LENGTH_MAX = 256;
 

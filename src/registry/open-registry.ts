@@ -28,7 +28,11 @@ export async function openRegistry(location?: string, options: OpenRegistryOptio
   return openFileRegistry(location, new LockManager(managerOptions), fileLockTimeoutMs);
 }
 
-export function openFileRegistry(location: string | undefined, lockManager: LockManager, fileLockTimeoutMs = 5_000): Registry {
+export function openFileRegistry(
+  location: string | undefined,
+  lockManager: LockManager,
+  fileLockTimeoutMs = 5_000,
+): Registry {
   checkMs("fileLockTimeoutMs", fileLockTimeoutMs);
   const path = location === undefined ? defaultPath() : pathOf(location);
   const store = new JsonFileStore(path, { clock: lockManager.clock, fileLockTimeoutMs });
@@ -51,7 +55,9 @@ function pathOf(location: string): string {
 
 function filePath(url: string): string {
   try {
-    return url.startsWith("file://") ? decodeURIComponent(new URL(url).pathname) : expandHome(url.slice("file:".length), homedir());
+    return url.startsWith("file://")
+      ? decodeURIComponent(new URL(url).pathname)
+      : expandHome(url.slice("file:".length), homedir());
   } catch (cause) {
     throw new NameholdError("invalid-input", `${JSON.stringify(url)} is no valid file: URL.`, { cause });
   }

@@ -1,4 +1,10 @@
-import { COMPONENT_TYPES, type ComponentType, type JsonObject, type RegistryEntry, type RegistryLock } from "../core/entry.js";
+import {
+  COMPONENT_TYPES,
+  type ComponentType,
+  type JsonObject,
+  type RegistryEntry,
+  type RegistryLock,
+} from "../core/entry.js";
 import { NameholdError, RegistryError } from "../core/errors.js";
 import { heldBy, heldError, judgeLock, type LockState } from "../core/lock-rules.js";
 import { checkMetadata } from "../core/metadata.js";
@@ -14,7 +20,14 @@ import { GrantTurns } from "./grant-turns.js";
 import type { HeartbeatTarget } from "./heartbeat.js";
 import type { LockManager } from "./lock-manager.js";
 import { Observer } from "./observer.js";
-import { clean, type CleanOptions, exportText, importEntries, type ImportOptions, type ImportReport } from "./transfer.js";
+import {
+  type CleanOptions,
+  clean,
+  exportText,
+  type ImportOptions,
+  type ImportReport,
+  importEntries,
+} from "./transfer.js";
 
 export interface ResolveOptions {
   /** What the component is; a new name is registered as this, an existing one must be this. */
@@ -24,6 +37,8 @@ export interface ResolveOptions {
   /** Accept a name that is registered as another type. Default false. */
   readonly allowTypeMismatch?: boolean;
 }
+
+const REASON_LENGTH_MAX = 1024;
 
 export interface Resolution {
   readonly id: string;
@@ -145,7 +160,8 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     const { type, metadata } = options;
     let isNew = false;
     const record = await this.#update(name, ({ record: known }) => {
-      if (known !== null && options.allowTypeMismatch !== true) checkComponentType(name, type, known.entry.componentType);
+      if (known !== null && options.allowTypeMismatch !== true)
+        checkComponentType(name, type, known.entry.componentType);
       isNew = known === null;
       const made = known === null ? { id: newUlid(), componentType: type } : {};
       const write = { ...made, ...(metadata === undefined ? {} : { metadata }), touch: true };
@@ -193,7 +209,9 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
       const source = await this.store.read(from);
       const record = this.#existing(source);
       if ((await this.store.read(to)).record !== null) {
-        throw new RegistryError("already-exists", `${quoteName(to)} exists already. Choose another name.`, { name: to });
+        throw new RegistryError("already-exists", `${quoteName(to)} exists already. Choose another name.`, {
+          name: to,
+        });
       }
       const state = this.#judge(source);
       if (state.kind === "held" && options.force !== true) throw heldError(from, state.lock, state.decided);
@@ -210,12 +228,16 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
    * @throws RegistryError `not-found`; `unsupported` for a holder that cannot be told (a Python process) without `now`
    */
   async revoke(name: string, options: { readonly reason: string; readonly now?: boolean }): Promise<NamedEntry> {
+    checkReason(options.reason);
     const word: Loss = { reason: "revoked", detail: options.reason };
     const record = await this.#update(name, (snapshot) => {
       const { version, entry, token } = this.#existing(snapshot);
       if (entry.lock === null) return null;
       if (token === null && options.now !== true) throw cannotTell(name, entry.lock);
-      const lock = options.now === true ? ({ kind: "clear", word } as const) : ({ kind: "revoke", reason: options.reason } as const);
+      const lock =
+        options.now === true
+          ? ({ kind: "clear", word } as const)
+          : ({ kind: "revoke", reason: options.reason } as const);
       return { kind: "put", name, expect: version, write: { lock } };
     });
     return this.#describe(this.#existing({ name, record }), await this.store.read(name));
@@ -342,7 +364,9 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     await this.#update(name, ({ record }) => {
       // Without a token, the note of it was lost with the sidecar; the lock is this instance's all the same.
       ours = record?.entry.lock?.holderInstance === instance && (record.token ?? token) === token;
-      return record === null || !ours ? null : { kind: "put", name, expect: record.version, write: { lock: { kind: "clear" }, touch: true } };
+      return record === null || !ours
+        ? null
+        : { kind: "put", name, expect: record.version, write: { lock: { kind: "clear" }, touch: true } };
     });
     return ours;
   }
@@ -396,6 +420,14 @@ function notFound(name: string): RegistryError {
   return new RegistryError("not-found", `There is no name ${quoteName(name)} in this registry.`, { name });
 }
 
+function checkReason(reason: unknown): void {
+  if (typeof reason === "string" && reason.length <= REASON_LENGTH_MAX) return;
+  throw new NameholdError(
+    "invalid-input",
+    `The reason of a revocation is a text of at most ${REASON_LENGTH_MAX} characters.`,
+  );
+}
+
 function cannotTell(name: string, lock: RegistryLock): RegistryError {
   return new RegistryError(
     "unsupported",
@@ -407,7 +439,10 @@ function cannotTell(name: string, lock: RegistryLock): RegistryError {
 function checkRequest(name: unknown, { type, metadata }: ResolveOptions): void {
   checkName(name);
   if (!(COMPONENT_TYPES as readonly unknown[]).includes(type)) {
-    throw new NameholdError("invalid-input", `A component type is one of ${COMPONENT_TYPES.join(", ")}, not ${JSON.stringify(type)}.`);
+    throw new NameholdError(
+      "invalid-input",
+      `A component type is one of ${COMPONENT_TYPES.join(", ")}, not ${JSON.stringify(type)}.`,
+    );
   }
   if (metadata !== undefined) checkMetadata(metadata);
 }
@@ -421,4 +456,3 @@ function checkWait({ waitMs = 0, signal }: ClaimOptions): number {
   }
   return waitMs;
 }
-

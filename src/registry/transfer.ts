@@ -58,7 +58,9 @@ export async function clean(registry: Registry, observer: Observer, options: Cle
     const stale = rows.filter(({ record, state }) => state.kind === "free" && record.entry.lastSeen < before);
     const names = stale.map(({ record }) => record.name);
     if (options.dryRun === true || names.length === 0) return names;
-    const parts = stale.map(({ record }): ChangePart => ({ kind: "remove", name: record.name, expect: record.version }));
+    const parts = stale.map(
+      ({ record }): ChangePart => ({ kind: "remove", name: record.name, expect: record.version }),
+    );
     if (await write(registry, parts)) return names;
   }
 }
@@ -80,7 +82,8 @@ export async function importEntries(
   const imported = parseImport(data);
   for (;;) {
     const rows = new Map((await readAll(registry, observer)).map((row) => [row.record.name, row]));
-    const { parts, report } = options.merge === false ? planReplace(rows, imported, options.force === true) : planMerge(rows, imported);
+    const { parts, report } =
+      options.merge === false ? planReplace(rows, imported, options.force === true) : planMerge(rows, imported);
     if (parts.length === 0 || (await write(registry, parts))) return report;
   }
 }
@@ -103,7 +106,11 @@ function parseImport(data: string | JsonObject): ReadonlyMap<string, string> {
     // What is damaged here is the input, not the registry.
     if (cause instanceof NameholdError && cause.code !== "damaged") throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new NameholdError("invalid-input", `The data to import are no registry:${where} ${why}. Nothing was imported.`, { cause });
+    throw new NameholdError(
+      "invalid-input",
+      `The data to import are no registry:${where} ${why}. Nothing was imported.`,
+      { cause },
+    );
   }
   return entries;
 }
@@ -186,7 +193,11 @@ async function readAll(registry: Registry, observer: Observer): Promise<readonly
 async function write(registry: Registry, parts: readonly ChangePart[]): Promise<boolean> {
   const result = await registry.store.commit({ holder: registry.lockManager.holder, parts });
   if (result.kind !== "unknown") return result.kind === "done";
-  throw new RegistryError("outcome-unknown", "Whether the change was written is not known. Look before you repeat it.", {
-    cause: result.cause,
-  });
+  throw new RegistryError(
+    "outcome-unknown",
+    "Whether the change was written is not known. Look before you repeat it.",
+    {
+      cause: result.cause,
+    },
+  );
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, rmSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { FakeClock } from "../interop/fake-clock.ts";
+import { FakeClock, removeFakeTimeMemory } from "../interop/fake-clock.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import type { WorkerSettings } from "./worker-settings.ts";
 
@@ -107,8 +107,7 @@ export class Slot {
 
   /** Not for Python: under libfaketime its sleep, an absolute one, fails with EINVAL now and then. */
   #clockEnv(): Readonly<Record<string, string>> {
-    // A stepped clock shifts what is written from now on, not the times of files that are there.
-    return { ...this.clock.env, NO_FAKE_STAT: "1" };
+    return this.clock.env;
   }
 
   async #ended(name: string, child: ChildProcess): Promise<void> {
@@ -128,9 +127,4 @@ export class Slot {
     await sleep(RESPAWN_AFTER_MS);
     if (!this.#closed) this.#start();
   }
-}
-
-/** What libfaketime leaves of a killed process. Another with its pid would find it there and refuse to start. */
-function removeFakeTimeMemory(pid: number | undefined): void {
-  for (const kind of ["faketime_shm", "sem.faketime_sem"]) rmSync(`/dev/shm/${kind}_${pid}`, { force: true });
 }

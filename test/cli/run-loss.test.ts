@@ -51,7 +51,7 @@ describe.concurrent("a lost name", () => {
 });
 
 describe.concurrent("namehold run, killed", () => {
-  test("leaves no process of the command beside a new holder [G2][G6]", async ({ lab }) => {
+  test("leaves no process of the command beside a new holder [G2, G6]", async ({ lab }) => {
     const run = lab.start(...RUN, "sh", "-c", STUBBORN);
     await expectNoneBesideNextHolder(lab, run, () => run.kill("SIGKILL"));
     expect(run.stderr).toMatch(
@@ -106,7 +106,7 @@ describe.concurrent("namehold run, failing", () => {
 });
 
 describe.concurrent("namehold run, stopped", () => {
-  test("past its TTL: the command is gone before another holds the name, and the loss is told [G2][G4]", async ({
+  test("past its TTL: the command is gone before another holds the name, and the loss is told [G2, G4]", async ({
     lab,
   }) => {
     const run = lab.start(...RUN, "sh", "-c", STUBBORN);

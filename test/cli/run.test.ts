@@ -10,7 +10,7 @@ import { isAlive, isStopped, MAIN, test, until } from "./cli-process.js";
 const SHOW = 'echo "$NAMEHOLD_NAME is $NAMEHOLD_ID, token $NAMEHOLD_TOKEN"';
 
 describe.concurrent("the command", () => {
-  test("gets the name's ID and a token: the same ID every time, and a higher token [G1][G3]", async ({ lab }) => {
+  test("gets the name's ID and a token: the same ID every time, and a higher token [G1, G3]", async ({ lab }) => {
     const lines: (readonly string[])[] = [];
     for (let turn = 0; turn < 2; turn++) {
       const { stdout, stderr, status } = await lab.run(
@@ -106,7 +106,7 @@ describe.concurrent("the command", () => {
 });
 
 describe.concurrent("a held name", () => {
-  test("is told with its holder and the way to wait; the command is not started [G2][G11]", async ({ lab }) => {
+  test("is told with its holder and the way to wait; the command is not started [G2, G11]", async ({ lab }) => {
     const run = lab.start("run", "arm", "--", "sh", "-c", "echo up; exec sleep 60");
     await run.line(/up/);
     const refused = await lab.run("run", "arm", "--", "echo", "started");

@@ -58,7 +58,7 @@ const TEARS: readonly { readonly how: string; readonly tear: (lab: Lab, node: Re
 ];
 
 describe.concurrent.each(TEARS)("after Python tore the file by $how", ({ tear }) => {
-  test("known names go on with their ids, new ones are refused, and Python can read again [G1] [G8]", async () => {
+  test("known names go on with their ids, new ones are refused, and Python can read again [G1, G8]", async () => {
     await using lab = new Lab();
     const node = await ready(lab);
     const { ours, ids } = node;
@@ -86,7 +86,7 @@ describe.concurrent.each(TEARS)("after Python tore the file by $how", ({ tear })
 describe("after the file was deleted and Python has begun a new one, with a new id for a name of ours", () => {
   const pythonTtl = { ttlSeconds: 30, intervalSeconds: 0.3 };
 
-  test("the name is still Python's: we do not take it, and our id for it stands [G1] [G7]", async () => {
+  test("the name is still Python's: we do not take it, and our id for it stands [G1, G7]", async () => {
     await using lab = new Lab();
     const [python, ours] = await Promise.all([lab.python(pythonTtl), lab.namehold()]);
     const { id } = await ours.claim("arm_1");
@@ -99,7 +99,7 @@ describe("after the file was deleted and Python has begun a new one, with a new 
     expect((await python.heartbeats()).failures).toEqual([]);
   });
 
-  test("what we held of it is lost to Python, and we are told [G1] [G2] [G4]", async () => {
+  test("what we held of it is lost to Python, and we are told [G1, G2, G4]", async () => {
     await using lab = new Lab();
     const [python, ours] = await Promise.all([
       lab.python(pythonTtl),

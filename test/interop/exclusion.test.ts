@@ -5,7 +5,7 @@ import { eventually, Lab } from "./lab.js";
 import { FILELOCK_VERSIONS, MADSCI_VERSIONS } from "./python.js";
 
 describe.each(FILELOCK_VERSIONS)("beside Python with filelock %s", (filelock) => {
-  test("a name that Python holds is refused to us, with its pid and host [G2] [G11]", async () => {
+  test("a name that Python holds is refused to us, with its pid and host [G2, G11]", async () => {
     await using lab = new Lab();
     const [python, ours] = await Promise.all([lab.python({ filelock }), lab.namehold()]);
     const id = await python.resolve("arm_1");
@@ -30,7 +30,7 @@ describe.each(FILELOCK_VERSIONS)("beside Python with filelock %s", (filelock) =>
     expect(await ours.claimState("arm_1")).toMatchObject({ held: true, aborted: false });
   });
 
-  test("what one side releases the other has at once, under one id and a rising token [G1] [G3]", async () => {
+  test("what one side releases the other has at once, under one id and a rising token [G1, G3]", async () => {
     await using lab = new Lab();
     const [python, ours] = await Promise.all([lab.python({ filelock }), lab.namehold()]);
     const id = await python.resolve("arm_1");

@@ -1,4 +1,4 @@
-import { globSync, writeFileSync } from "node:fs";
+import { globSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -20,6 +20,8 @@ export class FakeClock {
       FAKETIME_NO_CACHE: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
       FAKETIME_DONT_RESET: "1",
+      // A stepped clock shifts what is written from now on, not the times of files that are there.
+      NO_FAKE_STAT: "1",
     };
   }
 
@@ -27,6 +29,11 @@ export class FakeClock {
   step(offsetSeconds: number): void {
     writeFileSync(this.#offsetFile, `${offsetSeconds < 0 ? "" : "+"}${offsetSeconds}`);
   }
+}
+
+/** What libfaketime leaves of a killed process. Another with its pid would find it there and refuse to start. */
+export function removeFakeTimeMemory(pid: number | undefined): void {
+  for (const kind of ["faketime_shm", "sem.faketime_sem"]) rmSync(`/dev/shm/${kind}_${pid}`, { force: true });
 }
 
 function libfaketimePath(): string {

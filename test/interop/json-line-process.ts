@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { removeFakeTimeMemory } from "./fake-clock.js";
 
 /** What a driven process answers when its command fails: the class and message of the error on its side. */
 export class RemoteError extends Error {
@@ -70,6 +71,7 @@ export class JsonLineProcess implements AsyncDisposable {
     child.stdin?.on("error", () => undefined);
     this.#ended = new Promise((resolve) => {
       child.once("close", (code, signal) => {
+        removeFakeTimeMemory(child.pid);
         this.#rejectAll(`ended (${signal ?? code})`);
         resolve({ code, signal });
       });

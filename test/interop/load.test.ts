@@ -8,7 +8,7 @@ import { FILELOCK_VERSIONS } from "./python.js";
 const COUNT = 40;
 
 describe.each(FILELOCK_VERSIONS)("under load beside Python with filelock %s", (filelock) => {
-  test("no update is lost while two of each kind write, and a writer of ours is killed [G1] [G9]", async () => {
+  test("no update is lost while two of each kind write, and a writer of ours is killed [G1, G9]", async () => {
     await using lab = new Lab();
     const pythons = await Promise.all([lab.python({ filelock }), lab.python({ filelock })]);
     const ours = await Promise.all([lab.namehold(), lab.namehold(), lab.namehold()]);
@@ -93,7 +93,7 @@ test.each(["link", "target"])(
 );
 
 describe("while a Python process holds the file lock", () => {
-  test("we say busy, read on, export all, and keep what we hold [G4] [G11] [G12]", async () => {
+  test("we say busy, read on, export all, and keep what we hold [G4, G11, G12]", async () => {
     await using lab = new Lab();
     const [python, ours] = await Promise.all([
       lab.python(),
@@ -131,7 +131,7 @@ describe("while a Python process holds the file lock", () => {
   });
 });
 
-test("a file that is half written under Python's lock is busy, not damaged [G8] [G11]", async () => {
+test("a file that is half written under Python's lock is busy, not damaged [G8, G11]", async () => {
   await using lab = new Lab();
   const [python, ours] = await Promise.all([lab.python(), lab.namehold({ fileLockTimeoutMs: 400 })]);
   const { id } = await ours.claim("arm_1");

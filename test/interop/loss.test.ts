@@ -14,7 +14,7 @@ async function toldOfLoss(ours: NameholdNode, name: string): Promise<void> {
   expect(await ours.claimState(name)).toMatchObject({ held: false, aborted: true, code: "lost", lostEvents: 1 });
 }
 
-test("a forced rename by Python is told to us, and the id goes with the entry [G4] [G5]", async () => {
+test("a forced rename by Python is told to us, and the id goes with the entry [G4, G5]", async () => {
   await using lab = new Lab();
   const [python, ours] = await Promise.all([lab.python(), lab.namehold(OUR_TTL)]);
   const { id } = await ours.claim("arm_1");
@@ -27,7 +27,7 @@ test("a forced rename by Python is told to us, and the id goes with the entry [G
   expect(await ours.lookup("arm_2")).toBe(id);
 });
 
-test("Python takes over while we are stopped past the TTL: we know on our first instruction [G4] [G5] [G3]", async () => {
+test("Python takes over while we are stopped past the TTL: we know on our first instruction [G4, G5, G3]", async () => {
   await using lab = new Lab();
   const [python, ours, other] = await Promise.all([lab.python(), lab.namehold(OUR_TTL), lab.namehold()]);
   const { id, token } = await ours.claim("arm_1");
@@ -45,7 +45,7 @@ test("Python takes over while we are stopped past the TTL: we know on our first 
   expect(next.token).toBeGreaterThan(token);
 });
 
-test("a Python whose clock is an hour ahead takes our live lock: told to us, and its lock is left alone [G4] [G5]", async () => {
+test("a Python whose clock is an hour ahead takes our live lock: told to us, and its lock is left alone [G4, G5]", async () => {
   await using lab = new Lab();
   const clock = lab.clock("python");
   const [python, ours] = await Promise.all([lab.python({ env: clock.env }), lab.namehold(OUR_TTL)]);
@@ -60,7 +60,7 @@ test("a Python whose clock is an hour ahead takes our live lock: told to us, and
   expect((await python.heartbeats()).failures).toEqual([]);
 });
 
-test("Python's clean removes an entry of ours: told to us, and the other ids stand [G1] [G4]", async () => {
+test("Python's clean removes an entry of ours: told to us, and the other ids stand [G1, G4]", async () => {
   await using lab = new Lab();
   const clock = lab.clock("python");
   const [python, ours] = await Promise.all([lab.python({ env: clock.env }), lab.namehold(OUR_TTL)]);
@@ -74,7 +74,7 @@ test("Python's clean removes an entry of ours: told to us, and the other ids sta
   expect((await ours.claim("arm_1")).token).toBeGreaterThan(first.token);
 });
 
-test("an import by Python that replaces all by an older export: told to us, and the ids stand [G1] [G4]", async () => {
+test("an import by Python that replaces all by an older export: told to us, and the ids stand [G1, G4]", async () => {
   await using lab = new Lab();
   const [python, ours] = await Promise.all([lab.python(), lab.namehold(OUR_TTL)]);
   const { id } = await ours.claim("arm_1");
@@ -87,7 +87,7 @@ test("an import by Python that replaces all by an older export: told to us, and 
   expect((await ours.claim("arm_1")).id).toBe(id);
 });
 
-test("an import by Python that replaces all by another registry: no id of ours changes, new names wait [G1] [G8]", async () => {
+test("an import by Python that replaces all by another registry: no id of ours changes, new names wait [G1, G8]", async () => {
   await using lab = new Lab();
   const [python, ours] = await Promise.all([lab.python(), lab.namehold(OUR_TTL)]);
   const first = await ours.claim("arm_1");
@@ -101,7 +101,7 @@ test("an import by Python that replaces all by another registry: no id of ours c
   await expect(ours.claim("unheard_of")).rejects.toMatchObject({ code: "damaged" });
 });
 
-test("fields that Python drops cost us nothing: we hold on, with the same id and a rising token [G3] [G10]", async () => {
+test("fields that Python drops cost us nothing: we hold on, with the same id and a rising token [G3, G10]", async () => {
   await using lab = new Lab();
   const [python, ours] = await Promise.all([lab.python(), lab.namehold(OUR_TTL)]);
   const { id, token } = await ours.claim("arm_1");

@@ -131,12 +131,12 @@ describe("replaceFile", () => {
     expect(readdirSync(directory)).toEqual(["registry.json"]);
   });
 
-  it("says not-found when the directory is missing [G11]", () => {
+  it("says unreachable when the directory is missing [G11]", () => {
     const path = join(temporaryDirectory(), "missing", "registry.json");
-    expect(() => replaceFile(path, "", { durable: false })).toThrow(expect.objectContaining({ code: "not-found" }));
+    expect(() => replaceFile(path, "", { durable: false })).toThrow(expect.objectContaining({ code: "unreachable" }));
   });
 
-  itAsRoot("leaves the old file whole on a full disk, and says so [G1] [G11]", async () => {
+  itAsRoot("leaves the old file whole on a full disk, and says so [G1, G11]", async () => {
     const directory = temporaryDirectory();
     const agent = new Agent({ inside: ["unshare", "--mount"] });
     expect(
@@ -188,11 +188,11 @@ describe("readFileOrAbsent", () => {
     expect(readFileOrAbsent(fileIn(directory, ""))).toHaveLength(0);
   });
 
-  it("never says absent for what it could not look at [G8] [G11]", () => {
+  it("never says absent for what it could not look at [G8, G11]", () => {
     const directory = temporaryDirectory();
     const path = fileIn(directory);
     symlinkSync("loop", join(directory, "loop"));
-    expect(() => readFileOrAbsent(join(path, "below"))).toThrow(expect.objectContaining({ code: "not-found" }));
+    expect(() => readFileOrAbsent(join(path, "below"))).toThrow(expect.objectContaining({ code: "unreachable" }));
     expect(() => readFileOrAbsent(join(directory, "loop"))).toThrow(
       expect.objectContaining({ code: "storage-failed" }),
     );
@@ -239,6 +239,6 @@ describe("syncDirectory", () => {
   it("accepts a directory and names what is none [G11]", () => {
     const directory = temporaryDirectory();
     expect(() => syncDirectory(directory)).not.toThrow();
-    expect(() => syncDirectory(fileIn(directory))).toThrow(expect.objectContaining({ code: "not-found" }));
+    expect(() => syncDirectory(fileIn(directory))).toThrow(expect.objectContaining({ code: "unreachable" }));
   });
 });

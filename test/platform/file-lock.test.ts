@@ -71,7 +71,7 @@ describe("FileLock", () => {
     expect(fileLock(path).tryAcquire()).toBe(false);
   });
 
-  it("is never held by two at once while a filelock that deletes the file on release joins in [G2] [G9]", async () => {
+  it("is never held by two at once while a filelock that deletes the file on release joins in [G2, G9]", async () => {
     const path = registryIn(temporaryDirectory());
     const rounds = 500;
     const [first, second, python] = [new Agent(), new Agent(), new Agent()];
@@ -177,9 +177,9 @@ describe("FileLock", () => {
     expect(fileLock(join(directory, "real", "registry.json")).tryAcquire()).toBe(false);
   });
 
-  it("says not-found when the directory is missing [G11]", () => {
+  it("says unreachable when the directory is missing [G11]", () => {
     const lock = fileLock(join(temporaryDirectory(), "missing", "registry.json"));
-    expect(() => lock.tryAcquire()).toThrow(expect.objectContaining({ code: "not-found" }));
+    expect(() => lock.tryAcquire()).toThrow(expect.objectContaining({ code: "unreachable" }));
   });
 
   it("refuses a symbolic link in place of the lock file [G11]", () => {

@@ -18,7 +18,7 @@ describe("a file system", () => {
 
   it("of a missing path is an error, not a guess [G11]", () => {
     const missing = join(temporaryDirectory(), "missing");
-    expect(() => isLocalFileSystem(missing)).toThrow(expect.objectContaining({ code: "not-found" }));
+    expect(() => isLocalFileSystem(missing)).toThrow(expect.objectContaining({ code: "unreachable" }));
   });
 });
 

@@ -180,7 +180,7 @@ describe("the presence of a living process", () => {
     expect(() => presence.beat(now())).toThrow(expect.objectContaining({ code: "closed" }));
   });
 
-  itAsRoot("is seen from outside its PID namespace, alive and dead [G6] [G7]", async () => {
+  itAsRoot("is seen from outside its PID namespace, alive and dead [G6, G7]", async () => {
     const directory = holdersDirectory();
     const instance = newUlid();
     const agent = await agentWithPresence(directory, instance, ["unshare", "--pid", "--fork", "--kill-child"]);
@@ -190,7 +190,7 @@ describe("the presence of a living process", () => {
     await expect.poll(() => probe(directory, instance).kind).toBe("dead");
   });
 
-  itAsRoot("is seen from inside another PID namespace, alive and dead [G6] [G7]", async () => {
+  itAsRoot("is seen from inside another PID namespace, alive and dead [G6, G7]", async () => {
     const directory = holdersDirectory();
     const { presence, instance } = createHere(directory);
     const inside = new Agent({ inside: ["unshare", "--pid", "--fork", "--kill-child"] });
@@ -199,7 +199,7 @@ describe("the presence of a living process", () => {
     expect((await inside.call("probe", directory, instance)).kind).toBe("dead");
   });
 
-  itAsRoot("is seen by another user, alive and dead, whatever the umask [G6] [G7]", async () => {
+  itAsRoot("is seen by another user, alive and dead, whatever the umask [G6, G7]", async () => {
     const directory = holdersDirectory();
     const instance = newUlid();
     const owner = new Agent();
@@ -385,7 +385,7 @@ describe("no proof of death", () => {
 });
 
 describe("sweeping presences", () => {
-  it("deletes the files of the dead that no lock names, and no other [G6] [G7]", () => {
+  it("deletes the files of the dead that no lock names, and no other [G6, G7]", () => {
     const directory = holdersDirectory();
     const { instance: living } = createHere(directory);
     const named = createDead(directory);

@@ -29,7 +29,7 @@ function managerAt(clock: ManualClock, options: LockManagerOptions = {}): LockMa
 
 describe("the reference's documented example", () => {
   it("runs: make a manager, acquire an entry, start the heartbeat, stop it, release", async () => {
-    const lockManager = new LockManager({ lockTtlMs: 600, heartbeatIntervalMs: 30 });
+    const lockManager = new LockManager({ lockTtlMs: 10_000, heartbeatIntervalMs: 30 });
     await using registry = new LocalRegistryManager({ registryPath: registryPath(), lockManager });
     await registry.resolve("my_node", "node");
     const found = await registry.getEntry("my_node");

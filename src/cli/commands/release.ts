@@ -11,7 +11,9 @@ export function addReleaseCommand(program: Command): void {
       "Clear the lock that a process which is gone left on a name. A live holder keeps it: see namehold revoke. (A crashed holder does not block the next one, so that this is seldom needed.)",
     examples: ["namehold release liquidhandler_1"],
     failures: ["not-found", "held"],
-  }).action((name: string, _options: unknown, command: Command) => release(name, command.optsWithGlobals<GlobalOptions>()));
+  }).action((name: string, _options: unknown, command: Command) =>
+    release(name, command.optsWithGlobals<GlobalOptions>()),
+  );
 }
 
 async function release(name: string, options: GlobalOptions): Promise<void> {

@@ -20,7 +20,7 @@ export interface ObjectLayout {
 }
 
 /** The layout of the outermost object of a file that Python writes. */
-export const PYTHON_ROOT_LAYOUT: ObjectLayout = { lead: "\n  ", colon: ": ", closing: "\n" };
+const PYTHON_ROOT_LAYOUT: ObjectLayout = { lead: "\n  ", colon: ": ", closing: "\n" };
 
 /** The layout of `object`; an empty one has none, so it gets what fits inside `outer`. */
 export function layoutOf(text: string, object: JsonObjectSpan, outer: ObjectLayout | undefined): ObjectLayout {
@@ -35,14 +35,14 @@ export function layoutOf(text: string, object: JsonObjectSpan, outer: ObjectLayo
 }
 
 /** The layout of an object that is a value inside an object of layout `outer`. */
-export function insideLayout(outer: ObjectLayout): ObjectLayout {
+function insideLayout(outer: ObjectLayout): ObjectLayout {
   if (!outer.lead.includes("\n")) return { lead: "", colon: outer.colon, closing: "" };
   const step = outer.lead.endsWith("\t") ? "\t" : "  ";
   return { lead: outer.lead + step, colon: outer.colon, closing: outer.lead };
 }
 
 /** How far the line of a member is indented. */
-export function indentOf(layout: ObjectLayout): number {
+function indentOf(layout: ObjectLayout): number {
   const newline = layout.lead.lastIndexOf("\n");
   return newline === -1 ? 0 : layout.lead.length - newline - 1;
 }

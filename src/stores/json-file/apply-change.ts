@@ -10,9 +10,9 @@ import { importedEntry } from "../../core/text/imported-entry.js";
 import { nextToken } from "../../core/token.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import type { Change, ChangePart, EntryWrite, LockWrite } from "../store.js";
-import type { Work } from "./registry-file.js";
 import type { WaiterNote } from "./sidecar.js";
 import { digestOf, noteOf, refuseUnknown } from "./snapshot.js";
+import type { Work } from "./work.js";
 
 type Part<K extends ChangePart["kind"]> = ChangePart & { readonly kind: K };
 
@@ -80,7 +80,8 @@ function preparePut(context: ChangeContext, part: Part<"put">): (() => void) | u
 
 /** The text to edit: the present entry, an imported one with the present lock, or a new one. */
 function baseText(work: Work, present: string | undefined, before: RegistryEntry | null, write: EntryWrite): string {
-  if (write.source !== undefined) return editEntry(importedEntry(write.source, work.reading.wall), { lock: before?.lock ?? null });
+  if (write.source !== undefined)
+    return editEntry(importedEntry(write.source, work.reading.wall), { lock: before?.lock ?? null });
   return present ?? newEntryText(work, write.id, write.componentType);
 }
 
@@ -113,7 +114,14 @@ function noteLock({ work, holder }: ChangeContext, name: string, before: Registr
       sidecar.lastToken = token;
       const { instance } = holder;
       const lock = newLock(holder, reading.wall);
-      sidecar.locks.set(name, { instance, lock, token, grantedAt: reading.monotonic, lapsingSince: null, revocation: null });
+      sidecar.locks.set(name, {
+        instance,
+        lock,
+        token,
+        grantedAt: reading.monotonic,
+        lapsingSince: null,
+        revocation: null,
+      });
       // What was left for an earlier hold of this name is old news.
       sidecar.forgetWord(instance, name);
       return;
@@ -123,7 +131,7 @@ function noteLock({ work, holder }: ChangeContext, name: string, before: Registr
       leaveWord(work, name, before, write.word);
       return;
     case "revoke":
-      markRevoked(work, name, name, before, write.reason);
+      markRevoked(work, { name, to: name, before }, write.reason);
       return;
     default:
       write satisfies never;
@@ -150,7 +158,7 @@ function prepareRename({ work }: ChangeContext, part: Part<"rename">): (() => vo
   const before = readEntry(present, work.reading.wall);
   return () => {
     work.document.renameEntry(name, to);
-    markRevoked(work, name, to, before, `renamed to ${JSON.stringify(to)}`);
+    markRevoked(work, { name, to, before }, `renamed to ${JSON.stringify(to)}`);
     if (before.lock === null) work.sidecar.locks.delete(name);
     leaveWord(work, name, before, { reason: "renamed", renamedTo: to });
     work.identityChanged = true;
@@ -164,8 +172,15 @@ function forgetLock({ sidecar }: Work, name: string): void {
   for (const [other, { token }] of sidecar.locks) if (token === cleared?.token) sidecar.locks.delete(other);
 }
 
+interface Revoked {
+  readonly name: string;
+  /** The name that the entry bears from now on. */
+  readonly to: string;
+  readonly before: RegistryEntry | null;
+}
+
 /** The lock stays and is not refreshed any more. One without a token (Python's) cannot be marked. */
-function markRevoked(work: Work, name: string, to: string, before: RegistryEntry | null, reason: string): void {
+function markRevoked(work: Work, { name, to, before }: Revoked, reason: string): void {
   const lock = before?.lock ?? null;
   if (lock === null) return;
   const note = noteOf(work, name, lock);
@@ -181,7 +196,9 @@ function prepareEnqueue({ work, holder }: ChangeContext, part: Part<"enqueue">):
   if (!work.document.has(part.name)) return undefined;
   const waiter = { ticket: part.ticket, instance: holder.instance, since: work.reading.wall, offer: null };
   return () =>
-    editQueue(work, part.name, (queue) => (queue.some(({ ticket }) => ticket === part.ticket) ? queue : [...queue, waiter]));
+    editQueue(work, part.name, (queue) =>
+      queue.some(({ ticket }) => ticket === part.ticket) ? queue : [...queue, waiter],
+    );
 }
 
 /** An offer that was made is not made again, or its time would never end. */
@@ -201,12 +218,17 @@ function checkImportedIds({ document }: Work, { parts }: Change): void {
   if (imported.length === 0) return;
   const replaced = new Set(parts.filter(({ kind }) => kind === "put" || kind === "remove").map(({ name }) => name));
   const owners = new Map<string, string>();
-  for (const name of document.names()) if (!replaced.has(name)) owners.set(entryIdOf(document.entryText(name) ?? ""), name);
+  for (const name of document.names())
+    if (!replaced.has(name)) owners.set(entryIdOf(document.entryText(name) ?? ""), name);
   for (const { name, write } of imported) {
     const id = entryIdOf(write.source ?? "");
     const owner = owners.get(id);
     if (owner !== undefined) {
-      throw new RegistryError("already-exists", `${quoteName(name)} would have the ID ${id}, which belongs to ${quoteName(owner)}.`, { name });
+      throw new RegistryError(
+        "already-exists",
+        `${quoteName(name)} would have the ID ${id}, which belongs to ${quoteName(owner)}.`,
+        { name },
+      );
     }
     owners.set(id, name);
   }
@@ -221,7 +243,11 @@ function editQueue(work: Work, name: string, edit: (queue: Queue) => Queue): voi
 }
 
 /** Of the lock's holder, or of the former one. */
-function holderVersion({ work, holdersDirectory }: ChangeContext, name: string, before: RegistryEntry | null): string | undefined {
+function holderVersion(
+  { work, holdersDirectory }: ChangeContext,
+  name: string,
+  before: RegistryEntry | null,
+): string | undefined {
   const instance = before?.lock?.holderInstance ?? work.sidecar.locks.get(name)?.instance;
   if (instance === undefined) return undefined;
   return probePresence(holdersDirectory, instance, work.reading.monotonic).version;

@@ -43,7 +43,9 @@ export function isClockTrusted(note: ClockNote | null, reading: ClockReading, wr
 }
 
 function runsAsNoted(note: ClockNote, reading: ClockReading): boolean {
-  return note.bootId === reading.bootId && reading.bootId !== "" && Math.abs(offsetOf(reading) - note.offsetMs) <= STEP_MS;
+  return (
+    note.bootId === reading.bootId && reading.bootId !== "" && Math.abs(offsetOf(reading) - note.offsetMs) <= STEP_MS
+  );
 }
 
 function offsetOf(reading: ClockReading): number {

@@ -40,7 +40,12 @@ export function assess(file: Uint8Array | undefined, copy: Copy, now: WallMs): A
     if (text === undefined) throw new RegistryDamage("not-json", "the registry is not valid UTF-8");
     const document = RegistryDocument.parse(text);
     if (copy.kind !== "good" || !isForeign(document, copy.document)) return { kind: "sound", document };
-    return recover("the registry file is another registry than before: known names are gone or have other IDs", text, copy, now);
+    return recover(
+      "the registry file is another registry than before: known names are gone or have other IDs",
+      text,
+      copy,
+      now,
+    );
   } catch (error) {
     if (!(error instanceof RegistryDamage)) throw error;
     return recover(error.message, text ?? new TextDecoder().decode(file), copy, now);
@@ -80,7 +85,8 @@ function momentOf(createdAt: string | undefined): WallMs | undefined {
 
 /** The copy, with the newer entries of the torn text where they do not contradict it: the copy's IDs go on. */
 function recover(what: string, text: string, copy: Copy, now: WallMs): Damaged {
-  const document = copy.kind === "good" ? copy.document.clone() : salvaged(copy.kind === "damaged" ? copy.text : "", now);
+  const document =
+    copy.kind === "good" ? copy.document.clone() : salvaged(copy.kind === "damaged" ? copy.text : "", now);
   const unread = new Set(document.names());
   const owners = new Set([...document.names()].map((name) => entryIdOf(document.entryText(name) ?? "")));
   const conflicts: string[] = [];

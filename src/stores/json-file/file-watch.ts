@@ -4,7 +4,8 @@ import type { Clock, Timer } from "../../core/timing.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import { resolveLinks } from "../../platform/real-path.js";
 import { readableLock } from "./readable-lock.js";
-import type { RegistryFile, View } from "./registry-file.js";
+import type { RegistryFile } from "./registry-file.js";
+import type { View } from "./work.js";
 
 /** The kernel does not tell of a lock that a dying process lets go of; to try it costs some microseconds. */
 const DEATH_CHECK_MS = 5;
@@ -101,9 +102,9 @@ export class FileWatch {
   }
 
   #start(): void {
-    const path = resolveLinks(this.#file.path);
+    const path = resolveLinks(this.#file.files.path);
     this.#watchDirectory(dirname(path), basename(path));
-    this.#watchDirectory(this.#file.holdersDirectory, basename(this.#file.sidecarPath));
+    this.#watchDirectory(this.#file.files.holdersDirectory, basename(this.#file.files.sidecarPath));
     this.#scheduleLook();
     this.#scheduleDeathCheck();
   }
@@ -214,7 +215,7 @@ export class FileWatch {
 
   #isDead(instance: string): boolean {
     try {
-      return probePresence(this.#file.holdersDirectory, instance, this.#clock.monotonicMs()).kind === "dead";
+      return probePresence(this.#file.files.holdersDirectory, instance, this.#clock.monotonicMs()).kind === "dead";
     } catch {
       // Not knowing is no death. Who waits reads for himself in a while, and is told what is wrong.
       return false;

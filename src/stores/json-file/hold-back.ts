@@ -3,7 +3,7 @@ import { editEntry } from "../../core/text/entry-text.js";
 import { later } from "../../core/timing.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import { readableLock } from "./readable-lock.js";
-import type { Work } from "./registry-file.js";
+import type { Work } from "./work.js";
 
 /** The reference's own TTL: by then, a Python holder whose lock was swallowed has lost it by its own rules. */
 const HELD_BACK_MS = 30_000;
@@ -28,7 +28,8 @@ export function holdBack({ document, reading }: Work, names: readonly string[], 
   for (const name of names) {
     const text = document.entryText(name) ?? "";
     const instance = readableLock(text)?.holderInstance;
-    const presence = instance === undefined ? "none" : probePresence(holdersDirectory, instance, reading.monotonic).kind;
+    const presence =
+      instance === undefined ? "none" : probePresence(holdersDirectory, instance, reading.monotonic).kind;
     if (presence === "none" || presence === "dead") document.setEntry(name, editEntry(text, { lock: nobodys }));
   }
 }

@@ -14,8 +14,9 @@ import { applyChange } from "./apply-change.js";
 import { FileWatch } from "./file-watch.js";
 import { namedInstances, prune } from "./prune.js";
 import { refreshLocks, releaseAll } from "./refresh-locks.js";
-import { RegistryFile, type View, type Work } from "./registry-file.js";
+import { RegistryFile } from "./registry-file.js";
 import { refuseUnknown, snapshotFrom } from "./snapshot.js";
+import type { View, Work } from "./work.js";
 
 export interface JsonFileStoreOptions {
   readonly clock?: Clock;
@@ -58,9 +59,15 @@ export class JsonFileStore implements Store {
   }
 
   get capabilities(): StoreCapabilities {
-    const deathProof = this.#file.isLocal();
-    const python = { guarantee: "G2", why: "A Python process takes over by its wall clock, and clears locks by a forced rename." };
-    const remote = { guarantee: "G6", why: "The file system is not known to be local: a dead holder's names are free after its TTL." };
+    const deathProof = this.#file.files.isLocal();
+    const python = {
+      guarantee: "G2",
+      why: "A Python process takes over by its wall clock, and clears locks by a forced rename.",
+    };
+    const remote = {
+      guarantee: "G6",
+      why: "The file system is not known to be local: a dead holder's names are free after its TTL.",
+    };
     return { timeAuthority: "machine", deathProof, exceptions: deathProof ? [python] : [python, remote] };
   }
 
@@ -81,11 +88,13 @@ export class JsonFileStore implements Store {
   }
 
   #commit(change: Change): Promise<CommitResult> {
-    const needsPresence = change.parts.some((part) => part.kind === "enqueue" || (part.kind === "put" && part.write.lock?.kind === "grant"));
+    const needsPresence = change.parts.some(
+      (part) => part.kind === "enqueue" || (part.kind === "put" && part.write.lock?.kind === "grant"),
+    );
     return this.#file.inTurn((work): CommitResult => {
       this.#checkOpen();
       if (needsPresence) this.#ensurePresence(work, change.holder);
-      const context = { work, holder: change.holder, holdersDirectory: this.#file.holdersDirectory };
+      const context = { work, holder: change.holder, holdersDirectory: this.#file.files.holdersDirectory };
       const done = applyChange(context, change);
       const names = change.parts.flatMap((part) => (part.kind === "rename" ? [part.name, part.to] : [part.name]));
       const snapshots = new Map(names.map((name) => [name, this.#snapshot(work, name)]));
@@ -138,7 +147,8 @@ export class JsonFileStore implements Store {
 
   presenceDescriptor(holder: Holder): number {
     const own = this.#presences.get(holder.instance);
-    if (own === undefined) throw new NameholdError("invalid-input", "This holder has no presence yet: acquire a name first.");
+    if (own === undefined)
+      throw new NameholdError("invalid-input", "This holder has no presence yet: acquire a name first.");
     return own.presence.fd;
   }
 
@@ -175,12 +185,12 @@ export class JsonFileStore implements Store {
     if (known?.presence.isInPlace() === true) return known;
     const nowMs = work.reading.monotonic;
     known?.presence.close();
-    const presence = Presence.create(this.#file.holdersDirectory, holder, { nowMs });
+    const presence = Presence.create(this.#file.files.holdersDirectory, holder, { nowMs });
     // What an earlier life of the same instance has left is not ours: that it could be replaced proves it dead.
     if (known === undefined) releaseAll(work, holder);
     const own = { presence, lastBeat: nowMs };
     this.#presences.set(holder.instance, own);
-    prune(work, this.#file.holdersDirectory);
+    prune(work, this.#file.files.holdersDirectory);
     work.afterWrite.push(() => this.#sweep(work));
     return own;
   }
@@ -190,9 +200,9 @@ export class JsonFileStore implements Store {
     const named = namedInstances(work);
     try {
       sweepTemporaries(dirname(resolveLinks(this.path)), LEFTOVER_MS);
-      sweepTemporaries(this.#file.holdersDirectory, LEFTOVER_MS);
+      sweepTemporaries(this.#file.files.holdersDirectory, LEFTOVER_MS);
       const isNeeded = (instance: string): boolean => named.has(instance) || work.sidecar.names(instance);
-      sweepPresences(this.#file.holdersDirectory, isNeeded, SWEPT_PRESENCES_MAX);
+      sweepPresences(this.#file.files.holdersDirectory, isNeeded, SWEPT_PRESENCES_MAX);
     } catch (error) {
       if (!isNameholdError(error)) throw error;
     }
@@ -204,14 +214,19 @@ export class JsonFileStore implements Store {
   }
 
   #snapshot(view: View, name: string): Snapshot {
-    return snapshotFrom(view, this.#file.holdersDirectory, name);
+    return snapshotFrom(view, this.#file.files.holdersDirectory, name);
   }
 
   async #inspect(): Promise<DamageReport | null> {
     this.#checkOpen();
     const found = this.#file.damage();
     if (found?.hasCopy === false) {
-      return { what: found.what, recovered: [...found.document.names()], conflicts: found.conflicts, evidencePath: this.path };
+      return {
+        what: found.what,
+        recovered: [...found.document.names()],
+        conflicts: found.conflicts,
+        evidencePath: this.path,
+      };
     }
     const { document, sidecar } = await this.#file.view();
     return sidecar.damage === null ? null : { ...sidecar.damage, recovered: [...document.names()] };
@@ -222,7 +237,8 @@ export class JsonFileStore implements Store {
     await this.#file.salvage();
     return this.#file.inTurn((work) => {
       const damage = work.sidecar.damage;
-      if (damage === null) throw new NameholdError("invalid-input", `Nothing is damaged in ${this.path}: there is nothing to accept.`);
+      if (damage === null)
+        throw new NameholdError("invalid-input", `Nothing is damaged in ${this.path}: there is nothing to accept.`);
       work.sidecar.damage = null;
       return { ...damage, recovered: [...work.document.names()] };
     });

@@ -1,5 +1,5 @@
 import { probePresence } from "../../platform/presence-probe.js";
-import type { Work } from "./registry-file.js";
+import type { Work } from "./work.js";
 
 /** Forgets what is noted for processes that are gone, but for locks that still stand in the file: those prove deaths. */
 export function prune(work: Work, holdersDirectory: string): void {

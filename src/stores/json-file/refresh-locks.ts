@@ -5,8 +5,8 @@ import type { Loss } from "../../core/record.js";
 import { editEntry } from "../../core/text/entry-text.js";
 import type { MonotonicMs } from "../../core/timing.js";
 import { readableLock } from "./readable-lock.js";
-import type { Work } from "./registry-file.js";
 import { noteOf } from "./snapshot.js";
+import type { Work } from "./work.js";
 
 /**
  * Refreshes what is still the holder's, and tells what is not.

@@ -1,15 +1,15 @@
 /** From the files' texts to the records of the contract. */
 
-import type { RegistryLock } from "../../core/entry.js";
 import { createHash } from "node:crypto";
+import type { RegistryLock } from "../../core/entry.js";
 import { RegistryError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
 import type { EntryRecord, Evidence, FormerLock, HolderRecord, Snapshot, Version, Waiter } from "../../core/record.js";
 import { readEntry } from "../../core/text/entry-text.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import { isClockTrusted } from "./clock-note.js";
-import type { View } from "./registry-file.js";
 import type { LockNote } from "./sidecar.js";
+import type { View } from "./work.js";
 
 /** @throws RegistryError `damaged` for an entry that is none */
 export function snapshotFrom(view: View, holdersDirectory: string, name: string): Snapshot {
@@ -76,7 +76,12 @@ function holderFrom(
   const version = presence.version as Version;
   if (presence.kind === "dead") return { version, evidence: { kind: "dead" } };
   // Without the note of a lost sidecar, it is not known which locks the beat is for.
-  if (note !== undefined && presence.kind !== "none" && presence.beatAgeMs !== undefined && presence.ttlMs !== undefined) {
+  if (
+    note !== undefined &&
+    presence.kind !== "none" &&
+    presence.beatAgeMs !== undefined &&
+    presence.ttlMs !== undefined
+  ) {
     const ageMs = refreshAgeMs(presence.beatAgeMs, note, reading.monotonic);
     return { version, evidence: { kind: "beat", ageMs, ttlMs: presence.ttlMs } };
   }
@@ -95,7 +100,12 @@ function writtenEvidence({ sidecar, reading, isLocal }: View, lock: RegistryLock
 }
 
 /** Those whose processes are proved dead wait no more. Many may wait in one process, which is asked about once. */
-function waitersFrom({ sidecar, reading }: View, holdersDirectory: string, name: string, text: string): readonly Waiter[] {
+function waitersFrom(
+  { sidecar, reading }: View,
+  holdersDirectory: string,
+  name: string,
+  text: string,
+): readonly Waiter[] {
   const queue = sidecar.waiters.get(name) ?? [];
   const instances = new Set(queue.map(({ instance }) => instance));
   const dead = new Set(

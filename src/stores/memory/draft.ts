@@ -101,10 +101,13 @@ export class Draft {
   #textAfter(present: string | undefined, write: EntryWrite): string {
     const now = this.#base.beat.wallAt;
     const isSeen = write.touch === true || write.lock?.kind === "grant";
-    return editEntry(write.source === undefined ? (present ?? newEntry(write, now)) : importedEntry(write.source, now), {
-      ...(write.metadata === undefined ? {} : { metadata: write.metadata }),
-      ...(isSeen ? { lastSeen: now } : {}),
-    });
+    return editEntry(
+      write.source === undefined ? (present ?? newEntry(write, now)) : importedEntry(write.source, now),
+      {
+        ...(write.metadata === undefined ? {} : { metadata: write.metadata }),
+        ...(isSeen ? { lastSeen: now } : {}),
+      },
+    );
   }
 
   #lockAfter(name: string, row: Row, write: LockWrite): Row {

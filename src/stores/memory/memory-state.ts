@@ -114,8 +114,7 @@ export class MemoryState {
     }
     const word = this.#presence(instance).words.get(name);
     if (word !== undefined) return word;
-    if (row === undefined) return { reason: "removed" };
-    return lock === null ? { reason: "expired" } : { reason: "taken", by: heldBy(registryLock(lock)) };
+    return lock === null ? { reason: "removed" } : { reason: "taken", by: heldBy(registryLock(lock)) };
   }
 
   #record(name: string, row: Row): EntryRecord {

@@ -119,16 +119,24 @@ export class Bench {
 
   /** Waits for what should happen by itself, while the store's time goes by. */
   async within<T>(promise: Promise<T>, what: string): Promise<T> {
-    let settled = false;
+    let isSettled = false;
+    let isLate = false;
     const outcome = promise.finally(() => {
-      settled = true;
+      isSettled = true;
     });
-    for (let waitedMs = 0; waitedMs < (this.#harness.patienceMs ?? PATIENCE_MS); waitedMs += LOOK_AGAIN_MS) {
-      await Promise.race([outcome, delay(LOOK_AGAIN_MS)]);
-      if (settled) return outcome;
-      await this.#fixture.elapse(LOOK_AGAIN_MS);
+    const patience = setTimeout(() => {
+      isLate = true;
+    }, this.#harness.patienceMs ?? PATIENCE_MS);
+    try {
+      for (;;) {
+        await Promise.race([outcome, delay(LOOK_AGAIN_MS)]);
+        if (isSettled) return await outcome;
+        if (isLate) return assert.fail(`in vain: ${what}`);
+        await this.#fixture.elapse(LOOK_AGAIN_MS);
+      }
+    } finally {
+      clearTimeout(patience);
     }
-    return assert.fail(`in vain: ${what}`);
   }
 }
 

@@ -62,7 +62,7 @@ export const lockCases: readonly ContractCase[] = [
     async run(bench) {
       const first = await bench.grant("a", bench.holder());
       done(await bench.commit(bench.holder(), { kind: "remove", name: "a", expect: first.version }));
-      const second = granted(await bench.create("a", { lock: { kind: "grant" } }));
+      const second = await bench.grant("a", bench.holder());
       assertRising([first.token, second.token]);
     },
   },

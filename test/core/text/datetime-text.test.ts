@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NameholdError } from "../../../src/core/errors.js";
-import { wallMs } from "../../../src/core/timing.js";
 import { formatDatetime, parseDatetime } from "../../../src/core/text/datetime-text.js";
+import { wallMs } from "../../../src/core/timing.js";
 import { fixture } from "./fixtures/fixture.js";
 
 describe("datetimes in the registry file", () => {

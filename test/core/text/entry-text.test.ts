@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { JsonObject, RegistryEntry, RegistryLock } from "../../../src/core/entry.js";
 import { isNameholdError } from "../../../src/core/errors.js";
-import { later, wallMs } from "../../../src/core/timing.js";
 import { EntryDamage, editEntry, readEntry, writeEntry } from "../../../src/core/text/entry-text.js";
 import { findMember, parseJson, scanObject } from "../../../src/core/text/json-scan.js";
+import { later, wallMs } from "../../../src/core/timing.js";
 import { entryText } from "./json-texts.js";
 
 const AT = wallMs(Date.UTC(2026, 10, 23, 12) + 0.123);
@@ -95,7 +95,7 @@ describe("reading an entry", () => {
     expect(Object.entries(metadata)).toEqual([["__proto__", { a: 1 }]]);
   });
 
-  it("names the member that is wrong [G8] [G11]", () => {
+  it("names the member that is wrong [G8, G11]", () => {
     const base = { id: "x", component_type: "node" };
     const lock = parseJson(rawValue(writeEntry(ENTRY), "lock") ?? "") as JsonObject;
     const without = (key: string) => Object.fromEntries(Object.entries(lock).filter(([name]) => name !== key));
@@ -267,7 +267,7 @@ describe("editing an entry", () => {
     expect(readEntry(editEntry(writeEntry(ENTRY), { lock }), NOW).lock).toEqual(lock);
   });
 
-  it("refuses to refresh a lock that is not there, or that is being replaced [G5] [G11]", () => {
+  it("refuses to refresh a lock that is not there, or that is being replaced [G5, G11]", () => {
     const attempts = [
       () => editEntry('{"id":"x"}', { lockTimes: LOCK }),
       () => editEntry('{"id":"x","lock":null}', { lockTimes: LOCK }),

@@ -1,12 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  JSON_DEPTH_MAX,
-  JsonTextError,
-  parseJson,
-  scanObject,
-  scanText,
-} from "../../../src/core/text/json-scan.js";
+import { JSON_DEPTH_MAX, JsonTextError, parseJson, scanObject, scanText } from "../../../src/core/text/json-scan.js";
 import { fixture } from "./fixtures/fixture.js";
 import { jsonText, metadataText } from "./json-texts.js";
 

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { RegistryError } from "../../../src/core/errors.js";
-import { wallMs } from "../../../src/core/timing.js";
 import { editEntry, readEntry, writeEntry } from "../../../src/core/text/entry-text.js";
 import { parseJson } from "../../../src/core/text/json-scan.js";
 import { RegistryDocument } from "../../../src/core/text/registry-document.js";
 import { RegistryDamage } from "../../../src/core/text/registry-scan.js";
+import { wallMs } from "../../../src/core/timing.js";
 import { fixture } from "./fixtures/fixture.js";
 import { entryText, type RegistryText, registryText } from "./json-texts.js";
 
@@ -160,13 +160,13 @@ describe("a registry document", () => {
     );
   });
 
-  it("moves a renamed entry to the end with its text to the letter [G1] [G10]", () => {
+  it("moves a renamed entry to the end with its text to the letter [G1, G10]", () => {
     const document = RegistryDocument.parse('{"entries": {"a": { "id":"1" , "n":1.0 }, "b": {"id":"2"}}}');
     document.renameEntry("a", "é");
     expect(document.toString()).toBe('{"entries": { "b": {"id":"2"},"\\u00e9": { "id":"1" , "n":1.0 }}}');
   });
 
-  it("refuses to rename what is not there, or onto what is [G2] [G11]", () => {
+  it("refuses to rename what is not there, or onto what is [G2, G11]", () => {
     const document = RegistryDocument.parse('{"entries": {"a": {"id":"1"}, "b": {"id":"2"}}}');
     const codeOf = (from: string, to: string) => {
       try {
@@ -223,7 +223,7 @@ describe("a registry document", () => {
     ['{"entries": {"a": {}}}', "entry-without-id"],
     ['{"entries": {"a": {"id": "x", "id": 5}}}', "entry-without-id"],
     ['{"entries": {"a": {"id": "x"}, "b": {"metadata": {"id": "y"}}}}', "entry-without-id"],
-  ])("tells the damage of %j apart: %s [G8] [G11]", (text, reason) => {
+  ])("tells the damage of %j apart: %s [G8, G11]", (text, reason) => {
     expect(damageOf(text)).toBe(reason);
   });
 

@@ -23,7 +23,7 @@ describe("a registry file", () => {
     expect(assess(bytes(registry()), NO_COPY, NOW)).toMatchObject({ kind: "sound" });
   });
 
-  it("torn at any byte is damaged, known names keep their IDs, and nothing is invented [G1] [G8]", () => {
+  it("torn at any byte is damaged, known names keep their IDs, and nothing is invented [G1, G8]", () => {
     const newer = registry();
     newer.setEntry("b", editEntry(entry(2), { metadata: { newer: true } }));
     newer.setEntry("new", entry(9));
@@ -40,7 +40,7 @@ describe("a registry file", () => {
     expect(idsOf(last.document)).toHaveProperty("new");
   });
 
-  it("torn at any byte over its longer predecessor is damaged, and known names keep their IDs [G1] [G8]", () => {
+  it("torn at any byte over its longer predecessor is damaged, and known names keep their IDs [G1, G8]", () => {
     const older = registry();
     for (let i = 20; i < 24; i += 1) older.setEntry(`more ${i}`, entry(i));
     const [before, after] = [bytes(older), bytes(registry())];
@@ -102,7 +102,7 @@ describe("a registry file", () => {
     expect(assess(bytes(other), good(registry()), NOW).kind).toBe("sound");
   });
 
-  it("that is another registry gives its new names, and its IDs for known ones are conflicts [G1] [G2] [G8]", () => {
+  it("that is another registry gives its new names, and its IDs for known ones are conflicts [G1, G2, G8]", () => {
     const foreign = RegistryDocument.empty(wallMs(NOW + 5_000));
     foreign.setEntry("a", entry(77));
     foreign.setEntry("theirs", entry(78));

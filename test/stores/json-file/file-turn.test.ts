@@ -44,7 +44,7 @@ describe("a turn at the registry file", () => {
     expect(answers).toEqual([true, false]);
   });
 
-  it("is refused as busy when its time is up, with the file to look at [G11] [G12]", async () => {
+  it("is refused as busy when its time is up, with the file to look at [G11, G12]", async () => {
     const { turn, path } = makeTurn();
     const keeper = new FileLock(path);
     onTestFinished(() => keeper.close());
@@ -70,7 +70,7 @@ describe("a turn at the registry file", () => {
     expect(performance.now() - from).toBeLessThan(2_000);
   });
 
-  it("is refused as busy in time when a process is stopped with the file lock [G11] [G12]", async () => {
+  it("is refused as busy in time when a process is stopped with the file lock [G11, G12]", async () => {
     const lab = new LabFiles();
     const keeper = await NodeProcess.over(lab.path);
     await keeper.call("resolve", "robot");

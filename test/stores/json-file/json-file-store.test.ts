@@ -57,7 +57,7 @@ describe("a registry file", () => {
     }
   });
 
-  itAsRoot("that is a mount of its own can be read, and refuses to be changed with the remedy [G2] [G11]", async () => {
+  itAsRoot("that is a mount of its own can be read, and refuses to be changed with the remedy [G2, G11]", async () => {
     const lab = new LabFiles();
     const id = await (await lab.open()).resolve("robot", NODE);
     const container = new LabFiles();
@@ -75,7 +75,7 @@ describe("a registry file", () => {
     expect(lab.text).toBe(before);
   });
 
-  it("is one, whether it is spelled through a symbolic link or not [G2] [G9]", async () => {
+  it("is one, whether it is spelled through a symbolic link or not [G2, G9]", async () => {
     const lab = new LabFiles();
     await (await lab.open()).resolve("robot", NODE);
     const linked = new LabFiles();
@@ -92,7 +92,7 @@ describe("a registry file", () => {
     await throughLink.call("claim", "robot");
   });
 
-  it("gives a name to one of several processes that claim it at once, new or of a dead holder [G1] [G2]", async () => {
+  it("gives a name to one of several processes that claim it at once, new or of a dead holder [G1, G2]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, LONG);
     const processes = await Promise.all(Array.from({ length: 4 }, () => NodeProcess.over(lab.path, LONG)));
@@ -111,7 +111,7 @@ describe("a registry file", () => {
     }
   });
 
-  it("is whole at every moment, though processes are killed while they write it [G1] [G9]", async () => {
+  it("is whole at every moment, though processes are killed while they write it [G1, G9]", async () => {
     const lab = new LabFiles();
     const id = await (await lab.open()).resolve("robot", { ...NODE, metadata: { text: "x".repeat(100_000) } });
     let count = 0;
@@ -161,7 +161,7 @@ describe.each([
     ["odd"],
   ],
 ])("an entry %s", (_, oddity, spoil, lost) => {
-  it("is an error of its own: other names are claimed, kept and released, and its oddity stays [G8] [G10]", async () => {
+  it("is an error of its own: other names are claimed, kept and released, and its oddity stays [G8, G10]", async () => {
     const lab = new LabFiles();
     const registry = await openRegistry(lab.path, LONG);
     for (const name of ["odd", "fine"]) await registry.claim(name, NODE);
@@ -178,7 +178,7 @@ describe.each([
 });
 
 describe("an entry that cannot be read any more", () => {
-  it("ends the waiting for its name, and nothing else [G8] [G11]", async () => {
+  it("ends the waiting for its name, and nothing else [G8, G11]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, LONG);
     await holder.call("claim", "robot");
@@ -217,7 +217,7 @@ describe("watching all names", () => {
 
 describe("a full disk", () => {
   itAsRoot(
-    "leaves the registry as it was, says so, robs nobody, and is over when there is space [G1] [G3] [G7]",
+    "leaves the registry as it was, says so, robs nobody, and is over when there is space [G1, G3, G7]",
     async () => {
       const { lab, disk } = smallDisk();
       const holder = await NodeProcess.over(lab.path, LONG);
@@ -250,7 +250,7 @@ describe("a full disk", () => {
     },
   );
 
-  itAsRoot("that fills up at any step of a claim leaves it given or not taken at all [G1] [G2] [G3]", async () => {
+  itAsRoot("that fills up at any step of a claim leaves it given or not taken at all [G1, G2, G3]", async () => {
     const { lab, disk } = smallDisk();
     const registry = await lab.open(LONG);
     // Some pages more with each claim, so that what is freed by one file is not enough for the next.

@@ -13,7 +13,7 @@ describe.each([
   ["an hour ahead", HOUR_S],
   ["an hour behind", -HOUR_S],
 ])("a wall clock %s", (_, offsetS) => {
-  itWithFaketime("of the taker robs nobody who lives, and does not protect the dead [G6] [G7]", async () => {
+  itWithFaketime("of the taker robs nobody who lives, and does not protect the dead [G6, G7]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, LONG);
     await holder.call("claim", "robot");
@@ -24,7 +24,7 @@ describe.each([
     expectWallOffset(lab, "robot", offsetS);
   });
 
-  itWithFaketime("of the holder neither loses its name nor keeps it after its death [G3] [G6] [G7]", async () => {
+  itWithFaketime("of the holder neither loses its name nor keeps it after its death [G3, G6, G7]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, { ...LONG, env: clockAt(lab, offsetS).env });
     const { token } = await holder.call("claim", "robot");
@@ -35,7 +35,7 @@ describe.each([
     expect((await taker.call("claim", "robot")).token).toBeGreaterThan(token);
   });
 
-  itWithFaketime("after a step under a running holder leaves its claim and its heartbeat alone [G4] [G7]", async () => {
+  itWithFaketime("after a step under a running holder leaves its claim and its heartbeat alone [G4, G7]", async () => {
     const lab = new LabFiles();
     const clock = clockAt(lab, 0);
     const holder = await NodeProcess.over(lab.path, { ...BEATING, env: clock.env });

@@ -39,7 +39,7 @@ describe("a clean end of a process", () => {
     expect((await registry.entry("mine"))?.waiters).toEqual([]);
   });
 
-  it("does not wait long for a busy file: death is proof enough [G6] [G12]", async () => {
+  it("does not wait long for a busy file: death is proof enough [G6, G12]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, LONG);
     await holder.call("claim", "robot");
@@ -107,7 +107,7 @@ describe("a worker thread", () => {
     expect(await main.failure("claim", "worker's")).toMatchObject({ code: "held" });
   });
 
-  it("that is terminated frees its own names at once, and not its process's [G6] [G7]", async () => {
+  it("that is terminated frees its own names at once, and not its process's [G6, G7]", async () => {
     const lab = new LabFiles();
     const main = await NodeProcess.over(lab.path, LONG);
     await main.call("claim", "main's");

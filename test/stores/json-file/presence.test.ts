@@ -26,7 +26,7 @@ describe("the death of a holder's process", () => {
     expect(claim.token).toBeGreaterThan(first.token);
   });
 
-  itAsRoot("is seen from another PID namespace, and so is its life, though both have one pid [G6] [G7]", async () => {
+  itAsRoot("is seen from another PID namespace, and so is its life, though both have one pid [G6, G7]", async () => {
     const lab = new LabFiles();
     const inside = ["unshare", "--pid", "--fork", "--kill-child"];
     const holder = await NodeProcess.over(lab.path, { ...LONG, inside });
@@ -40,7 +40,7 @@ describe("the death of a holder's process", () => {
   });
 
   itAsRoot.each(["root", "nobody"])(
-    "of %s is seen by the other user, and so is its life [G6] [G7]",
+    "of %s is seen by the other user, and so is its life [G6, G7]",
     async (holderUser) => {
       const lab = new LabFiles(temporaryDirectory(0o777));
       const root = await NodeProcess.start();
@@ -119,7 +119,7 @@ describe("a living holder is never robbed", () => {
     );
   });
 
-  it("by itself, when the directory of presences is deleted under it: its heartbeat makes a new one [G4]", async () => {
+  it("nor loses its names when the directory of presences is deleted under it: its heartbeat makes a new one [G4]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, { lockTtlMs: 1_500, heartbeatIntervalMs: 100 });
     await holder.call("claim", "robot");
@@ -168,14 +168,14 @@ describe("a living holder is never robbed", () => {
 });
 
 describe("a holder that was stopped (SIGSTOP) past its TTL", () => {
-  it("is taken over, and finds its claim lost on its first instruction after SIGCONT [G4] [G6]", async () => {
+  it("is taken over, and finds its claim lost on its first instruction after SIGCONT [G4, G6]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, SHORT);
     const { token } = await holder.call("claim", "robot");
     const watched = holder.call("watchUntilLost", "robot");
     // The stall shall begin in the middle of the watching, with heartbeats behind it.
     await sleep(500);
-    holder.signal("SIGSTOP");
+    await holder.stopOutsideTurns(lab.path);
     const taker = await NodeProcess.over(lab.path, SHORT);
     const taken = await taker.call("claim", "robot", { waitMs: 5_000 });
     holder.signal("SIGCONT");
@@ -190,7 +190,7 @@ describe("a holder that was stopped (SIGSTOP) past its TTL", () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, SHORT);
     await holder.call("claim", "robot");
-    holder.signal("SIGSTOP");
+    await holder.stopOutsideTurns(lab.path);
     const taker = await NodeProcess.over(lab.path, LONG);
     await taker.call("claim", "robot", { waitMs: 5_000 });
     const before = lab.entry("robot");
@@ -207,7 +207,7 @@ describe("a holder that was stopped (SIGSTOP) past its TTL", () => {
     await holder.call("claim", "robot");
     const taker = await NodeProcess.over(lab.path, SHORT);
     await taker.call("beginWait", "robot", 60_000);
-    holder.signal("SIGSTOP");
+    await holder.stopOutsideTurns(lab.path);
     await sleep(1_000);
     holder.signal("SIGCONT");
     await sleep(400);
@@ -218,7 +218,7 @@ describe("a holder that was stopped (SIGSTOP) past its TTL", () => {
 });
 
 describe("a name whose heartbeat was stopped", () => {
-  it("is free one TTL after its last refresh, while the others of its process live on [G6] [G7]", async () => {
+  it("is free one TTL after its last refresh, while the others of its process live on [G6, G7]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, SHORT);
     for (const name of ["stopped", "kept"]) await holder.call("claim", name);

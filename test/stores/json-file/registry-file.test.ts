@@ -25,7 +25,7 @@ const DAMAGES: readonly (readonly [what: string, spoil: Spoil])[] = [
 ];
 
 describe.each(DAMAGES)("a registry file that is %s, beside its last good copy,", (_, spoil) => {
-  it("gives known names their IDs, and makes no new ones until an operator has confirmed [G1] [G8]", async () => {
+  it("gives known names their IDs, and makes no new ones until an operator has confirmed [G1, G8]", async () => {
     const lab = new LabFiles();
     const ids = await register(lab);
     spoil(lab);
@@ -56,7 +56,7 @@ describe.each(DAMAGES)("a registry file that is %s, beside its last good copy,",
 });
 
 describe("a registry file torn at any offset", () => {
-  it("gives known names their IDs, whichever entries it still holds [G1] [G8]", async () => {
+  it("gives known names their IDs, whichever entries it still holds [G1, G8]", async () => {
     const lab = new LabFiles();
     const ids = await register(lab);
     const { text } = lab;
@@ -72,7 +72,7 @@ describe("a damaged registry file", () => {
   it.each([
     ["without a copy", (lab: LabFiles) => rmSync(lab.holders, { recursive: true })],
     ["beside a damaged copy", (lab: LabFiles) => writeFileSync(lab.copyPath, "{")],
-  ])("%s is not gone on from before an operator has confirmed what can be read [G1] [G8]", async (_, spoil) => {
+  ])("%s is not gone on from before an operator has confirmed what can be read [G1, G8]", async (_, spoil) => {
     const lab = new LabFiles();
     const ids = await register(lab);
     const { text } = lab;
@@ -108,7 +108,7 @@ describe("a damaged registry file", () => {
     expect(evidence.map((name) => readFileSync(join(lab.holders, name), "utf8")).sort()).toEqual(["first", "second"]);
   });
 
-  it("goes on from entries that are newer in it than in the copy, and reports the others [G2] [G8]", async () => {
+  it("goes on from entries that are newer in it than in the copy, and reports the others [G2, G8]", async () => {
     const lab = new LabFiles();
     const ids = await register(lab);
     const foreignId = "01JQ0000000000000000000077";
@@ -122,7 +122,7 @@ describe("a damaged registry file", () => {
     await registry.claim("a", NODE);
   });
 
-  it("is mended by the heartbeat of a process that holds names, which keeps them [G4] [G8]", async () => {
+  it("is mended by the heartbeat of a process that holds names, which keeps them [G4, G8]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, { lockTtlMs: 60_000, heartbeatIntervalMs: 100 });
     const { id } = await holder.call("claim", "a");
@@ -133,7 +133,7 @@ describe("a damaged registry file", () => {
     expect(lab.entry("a")?.id).toBe(id);
   });
 
-  it("robs no living holder of another process when it is recovered [G7] [G8]", async () => {
+  it("robs no living holder of another process when it is recovered [G7, G8]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.over(lab.path, LONG);
     await holder.call("claim", "a");
@@ -148,7 +148,7 @@ describe("a damaged registry file", () => {
   itAsRoot.each([
     ["whose permissions forbid it", async () => asNobody(await NodeProcess.start())],
     ["that is mounted read-only", (lab: LabFiles) => NodeProcess.start({ inside: inReadOnlyMount(lab.directory) })],
-  ])("in a directory %s is still not read as empty [G8] [G11]", async (_, startReader) => {
+  ])("in a directory %s is still not read as empty [G8, G11]", async (_, startReader) => {
     const lab = new LabFiles();
     const ids = await register(lab);
     write(lab, lab.text.slice(0, 60));

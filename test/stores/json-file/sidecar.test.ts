@@ -12,7 +12,7 @@ describe("the sidecar", () => {
     for (const name of ODD_NAMES) expect(Sidecar.parse(sidecar.toText(BOOT), BOOT).locks.get(name)).toEqual(LOCK);
   });
 
-  it("of another boot keeps tokens, words and queues, but no moment of its clock [G3] [G7]", () => {
+  it("of another boot keeps tokens, words and queues, but no moment of its clock [G3, G7]", () => {
     const found = Sidecar.parse(filled().toText("another boot"), BOOT);
     expect(found.lastToken).toBe(1_234);
     expect(found.locks.get("")).toEqual({ ...LOCK, grantedAt: 0, lapsingSince: null });
@@ -33,7 +33,7 @@ describe("the sidecar", () => {
     ["a lock that is null", filled().toText(BOOT).replace('"locks":[', '"locks":[["x",null],')],
     ["a queue that is none", filled().toText(BOOT).replace('"waiters":[', '"waiters":[["x",{}],')],
     ["words that are none", filled().toText(BOOT).replace('"words":[', '"words":[["x",5],')],
-  ])("is an empty one when its file holds %s: nothing in it is needed for an identity [G1] [G8]", (_, text) => {
+  ])("is an empty one when its file holds %s: nothing in it is needed for an identity [G1, G8]", (_, text) => {
     expect(Sidecar.parse(text, BOOT)).toEqual(new Sidecar());
   });
 

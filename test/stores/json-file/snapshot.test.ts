@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000;
 const NODE = { type: "node" } as const;
 
 describe("a lock of which only written times speak, beside a clock that has run steadily,", () => {
-  it("is held until it expires, and free at once then [G6] [G7]", async () => {
+  it("is held until it expires, and free at once then [G6, G7]", async () => {
     const { registry, clock, pythonTakes } = await labWithName();
     clock.pass(1_000);
     pythonTakes();
@@ -49,7 +49,7 @@ describe("a lock of which only written times speak, beside a clock that is not t
     ["the machine was started anew since", ({ lab }) => replaceIn(lab.statePath, bootId(), "another boot")],
     ["the clock was stepped forward since", ({ clock }) => clock.stepWall(HOUR_MS)],
     ["it was written before the clock was noted", ({ pythonTakes }) => pythonTakes(-HOUR_MS)],
-  ])("since %s, is held until it has been seen unchanged for its own TTL [G6] [G7]", async (_, distrust) => {
+  ])("since %s, is held until it has been seen unchanged for its own TTL [G6, G7]", async (_, distrust) => {
     const found = await labWithName();
     const { registry, clock, pythonTakes } = found;
     clock.pass(1_000);
@@ -113,7 +113,7 @@ describe("a lock of which only written times speak, beside a clock that is not t
     expect(performance.now() - from).toBeGreaterThanOrEqual(400);
   });
 
-  it("may be alive though the damage that was recovered from has swallowed its latest heartbeat [G7] [G8]", async () => {
+  it("may be alive though the damage that was recovered from has swallowed its latest heartbeat [G7, G8]", async () => {
     const { lab, registry, clock, pythonTakes } = await labWithName();
     clock.pass(1_000);
     pythonTakes();
@@ -130,7 +130,7 @@ describe("a lock of which only written times speak, beside a clock that is not t
 });
 
 describe("a name of which only the copy tells after damage", () => {
-  it("is held back for one TTL, for a Python process may have taken it since [G7] [G8]", async () => {
+  it("is held back for one TTL, for a Python process may have taken it since [G7, G8]", async () => {
     const { lab, registry, clock, pythonTakes } = await labWithName();
     pythonTakes();
     writeFileSync(lab.path, "");

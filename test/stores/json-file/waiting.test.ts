@@ -8,25 +8,24 @@ import { NodeProcess } from "./processes/node-process.js";
 const LONG = { lockTtlMs: 60_000, heartbeatIntervalMs: 20_000 };
 const WAIT_MS = 30_000;
 /** It is some milliseconds, and far less than any time after which a waiter would look by itself. */
-const AT_ONCE_MS = 150;
+const AT_ONCE_MS = 250;
 /** The machine may be busy with other work: the quickest of some hand-overs counts. */
-const HAND_OVERS = 4;
+const HAND_OVERS = 5;
 
 describe("a waiter is woken at once", () => {
   it("by the release of a holder in the same process [G12]", async () => {
     const registry = await new LabFiles().open(LONG);
-    const tookMs = await Promise.all(
-      numbered("robot").map(async (name) => {
-        const claim = await registry.claim(name, { type: "node" });
-        let releasedAt = 0;
-        const releaseNow = () => {
-          releasedAt = systemClock.monotonicMs();
-          void claim.release();
-        };
-        await registry.claim(name, { type: "node", waitMs: WAIT_MS, onWait: releaseNow });
-        return systemClock.monotonicMs() - releasedAt;
-      }),
-    );
+    const tookMs: number[] = [];
+    for (const name of numbered("robot")) {
+      const claim = await registry.claim(name, { type: "node" });
+      let releasedAt = 0;
+      const releaseNow = () => {
+        releasedAt = systemClock.monotonicMs();
+        void claim.release();
+      };
+      await registry.claim(name, { type: "node", waitMs: WAIT_MS, onWait: releaseNow });
+      tookMs.push(systemClock.monotonicMs() - releasedAt);
+    }
     expect(Math.min(...tookMs)).toBeLessThan(AT_ONCE_MS);
   });
 
@@ -103,14 +102,14 @@ describe("waiters", () => {
     expect((await holder.entry("robot"))?.waiters).toEqual([]);
   });
 
-  it("are passed over when their process is stopped, after a turn's time and not before [G6] [G12]", async () => {
+  it("are passed over when their process is stopped, after a turn's time and not before [G6, G12]", async () => {
     const lab = new LabFiles();
     const registry = await lab.open(LONG);
     const claim = await registry.claim("robot", { type: "node" });
     const [stopped, next] = await Promise.all([NodeProcess.over(lab.path, LONG), NodeProcess.over(lab.path, LONG)]);
     await stopped.call("beginWait", "robot", WAIT_MS);
     await next.call("beginWait", "robot", WAIT_MS);
-    stopped.signal("SIGSTOP");
+    await stopped.stopOutsideTurns(lab.path);
     const from = systemClock.monotonicMs();
     await claim.release();
     const tookMs = (await next.call("endWait", "robot")).at - from;
@@ -136,7 +135,7 @@ describe("waiters", () => {
     await registry.claim("robot", { type: "node" });
   });
 
-  it("are told by whom and since when the name is held when their time is up [G11] [G12]", async () => {
+  it("are told by whom and since when the name is held when their time is up [G11, G12]", async () => {
     const lab = new LabFiles();
     const holder = await NodeProcess.start();
     const instance = await holder.call("open", lab.path, LONG);
@@ -156,7 +155,7 @@ describe("waiters", () => {
     expect((await registry.entry("robot"))?.waiters).toEqual([]);
   });
 
-  it("may be fifty at once, in several processes, and each gets its turn [G2] [G12]", async () => {
+  it("may be fifty at once, in several processes, and each gets its turn [G2, G12]", async () => {
     const lab = new LabFiles();
     const registry = await lab.open(LONG);
     const claim = await registry.claim("robot", { type: "node" });

@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
+import { FileLock } from "../../../../src/platform/file-lock.js";
 import { JsonLineProcess, RemoteError } from "../../../interop/json-line-process.js";
 import type { Operations } from "./node-driver.js";
 
@@ -75,10 +78,34 @@ export class NodeProcess {
     this.#process.signal(signal);
   }
 
+  /**
+   * SIGSTOP, but not while it has its turn at the registry file: the file lock of a stopped process keeps everybody out,
+   * as Python's does.
+   */
+  async stopOutsideTurns(path: string): Promise<void> {
+    const lock = new FileLock(path);
+    onTestFinished(() => lock.close());
+    for (;;) {
+      this.signal("SIGSTOP");
+      while (!isStopped(this.pid)) await sleep(1);
+      const isFree = lock.tryAcquire();
+      lock.release();
+      if (isFree) return;
+      this.signal("SIGCONT");
+      await sleep(5);
+    }
+  }
+
   /** Lets it come to the end of its work by itself. @returns its exit status */
   finish(): Promise<number | null> {
     return this.#process.stop();
   }
+}
+
+/** The third field of proc_pid_stat(5), after the name in parentheses. */
+function isStopped(pid: number): boolean {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T");
 }
 
 /** A start takes a third of the time, and there are many. */

@@ -1,0 +1,268 @@
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type NameholdError, RegistryError } from "../../core/errors.js";
+import type { RegistryDocument } from "../../core/text/registry-document.js";
+import { type Clock, wallMs } from "../../core/timing.js";
+import { readFileOrAbsent, replaceFile, syncDirectory } from "../../platform/atomic-file.js";
+import { bootId } from "../../platform/clock.js";
+import { makeDirectory, makePath } from "../../platform/directory.js";
+import { isLocalFileSystem } from "../../platform/file-system.js";
+import { isMountPoint } from "../../platform/mounts.js";
+import { holdersDirectoryOf } from "../../platform/presence-path.js";
+import { resolveLinks } from "../../platform/real-path.js";
+import { backUp, keepEvidence } from "./backup.js";
+import { Cached } from "./cached.js";
+import { type ClockReading, noteClock, restartedNote } from "./clock-note.js";
+import { isSameButTimes, knowsAllIds } from "./copy-comparison.js";
+import { type Assessment, assess, type Copy, type Damaged, readCopy } from "./damage.js";
+import { holdBack } from "./hold-back.js";
+import { Sidecar } from "./sidecar.js";
+import { reservedTokens, reserveTokens } from "./token-ceiling.js";
+import type { View, Work } from "./work.js";
+
+/** The lock file was deleted and made anew by another process while we had it. */
+export class TurnLost extends Error {}
+
+/**
+ * The registry file and what stands beside it: what is read and written, and in which order. Everything that writes is
+ * to be called under the file lock.
+ */
+export class RegistryFiles {
+  /** The path as given, absolute: Python locks it under this spelling or under the real one. */
+  readonly path: string;
+  /** `PATH.holders`, for all that the format has no room for. */
+  readonly holdersDirectory: string;
+  readonly sidecarPath: string;
+  readonly copyPath: string;
+  readonly #ceilingPath: string;
+  readonly #clock: Clock;
+  readonly #file = new Cached<Assessment>();
+  readonly #copy = new Cached<Copy>();
+  #isChecked = false;
+  /** Whether this process has seen the file: what it has seen is not taken for a registry that was never there. */
+  #hasExisted = false;
+
+  constructor(path: string, clock: Clock) {
+    this.path = path;
+    this.holdersDirectory = holdersDirectoryOf(path);
+    this.sidecarPath = join(this.holdersDirectory, "state.json");
+    this.copyPath = join(this.holdersDirectory, "last-good.json");
+    this.#ceilingPath = join(this.holdersDirectory, "token-ceiling");
+    this.#clock = clock;
+  }
+
+  /** @throws RegistryError `read-only` for a file that is a mount of its own */
+  prepare(): void {
+    if (!this.#isChecked && isMountPoint(this.path)) {
+      throw new RegistryError(
+        "read-only",
+        `${this.path} is a mount of its own: the lock file beside it excludes nobody outside. Mount the directory ${dirname(this.path)} instead.`,
+      );
+    }
+    if (!this.#isChecked) makePath(dirname(resolveLinks(this.path)));
+    this.#isChecked = true;
+    // Each time: somebody may have cleaned up. But a lab whose directory is away is not begun anew.
+    makeDirectory(this.holdersDirectory);
+  }
+
+  /** What a turn begins with. @throws RegistryError `damaged` without a last good copy */
+  begin(): Work {
+    const reading = this.#reading();
+    const assessment = this.assess();
+    if (assessment.kind === "damaged" && !assessment.hasCopy) throw irrecoverable(this.path, assessment.what);
+    const document = assessment.document.clone();
+    const sidecar = this.#readSidecar();
+    sidecar.clock = noteClock(sidecar.clock, reading);
+    const work: Work = {
+      document,
+      sidecar,
+      reading,
+      isLocal: this.isLocal(),
+      obstacle: null,
+      identityChanged: false,
+      keepBackup: null,
+      afterWrite: [],
+    };
+    if (assessment.kind === "damaged") this.#goOn(work, assessment);
+    return work;
+  }
+
+  /** Locks that the damage has swallowed may be alive: nothing that was written before is judged by the wall clock. */
+  #goOn(work: Work, damaged: Damaged): void {
+    const { sidecar, reading } = work;
+    const bytes = readFileOrAbsent(this.path);
+    sidecar.damage = {
+      what: damaged.what,
+      conflicts: [...new Set([...(sidecar.damage?.conflicts ?? []), ...damaged.conflicts])],
+      evidencePath:
+        bytes === undefined
+          ? (sidecar.damage?.evidencePath ?? null)
+          : keepEvidence(this.holdersDirectory, bytes, reading.wall),
+    };
+    sidecar.clock = restartedNote(reading);
+    holdBack(work, damaged.unread, this.holdersDirectory);
+    work.identityChanged = true;
+  }
+
+  /**
+   * Writes what the work has changed: first what may be there in vain (the sidecar: a token more), then the registry.
+   *
+   * @throws TurnLost when the lock file was taken from under us before the rename: the registry was not changed
+   * @throws RegistryError `outcome-unknown` when something failed after the registry was written
+   */
+  finish(work: Work, checkTurn: () => void): void {
+    const before = this.#file.text();
+    const isChanged = before === undefined ? work.identityChanged : work.document.toString() !== before;
+    if (isChanged) work.document.setUpdatedAt(work.reading.wall);
+    if (work.keepBackup !== null && before !== undefined)
+      backUp(this.holdersDirectory, before, work.keepBackup, work.reading.wall);
+    reserveTokens(this.#ceilingPath, work.sidecar.lastToken);
+    const sidecarBefore = this.#writeSidecar(work.sidecar, checkTurn);
+    let isWritten = !isChanged;
+    try {
+      this.#refreshCopy(work.document, () => {
+        if (isChanged) this.#writeDocument(work.document, checkTurn);
+        isWritten = true;
+      });
+      if (isChanged && work.identityChanged) syncDirectory(dirname(resolveLinks(this.path)));
+      for (const act of work.afterWrite) act();
+    } catch (error) {
+      if (isChanged && isWritten) throw outcomeUnknown(this.path, error);
+      if (sidecarBefore !== undefined && !(error instanceof TurnLost)) this.#restoreSidecar(sidecarBefore, checkTurn);
+      throw error;
+    }
+  }
+
+  #writeDocument(document: RegistryDocument, checkTurn: () => void): void {
+    const bytes = Buffer.from(document.toString(), "utf8");
+    replaceFile(this.path, bytes, { durable: true, beforeRename: checkTurn });
+    this.#file.keep(bytes, { kind: "sound", document });
+    this.#hasExisted = true;
+  }
+
+  /**
+   * The copy follows all but the times of heartbeats. It is written before `writeDocument` is called and takes its place
+   * after it, so that a disk that fills up in between leaves both as they were.
+   */
+  #refreshCopy(document: RegistryDocument, writeDocument: () => void): void {
+    const copy = this.#readCopy();
+    const isDue = copy.kind === "good" ? !isSameButTimes(document, copy.document) : document.size > 0;
+    if (!isDue) {
+      writeDocument();
+      return;
+    }
+    const bytes = Buffer.from(document.toString(), "utf8");
+    replaceFile(this.copyPath, bytes, { durable: true, keepLink: false, beforeRename: writeDocument });
+    this.#copy.keep(bytes, { kind: "good", document });
+  }
+
+  /** Whether an ID that is told now would survive the loss of the file. */
+  isCopied(document: RegistryDocument): boolean {
+    const copy = this.#readCopy();
+    return copy.kind === "good" ? knowsAllIds(copy.document, document) : document.size === 0;
+  }
+
+  /** @returns the sidecar's text before, when it was changed */
+  #writeSidecar(sidecar: Sidecar, checkTurn: () => void): string | undefined {
+    const before = readFileOrAbsent(this.sidecarPath)?.toString("utf8") ?? "";
+    const after = sidecar.toText(bootId());
+    if (before === after) return undefined;
+    const durable = sidecar.damage !== null;
+    replaceFile(this.sidecarPath, after, { durable, keepLink: false, beforeRename: checkTurn });
+    return before;
+  }
+
+  #restoreSidecar(text: string, checkTurn: () => void): void {
+    replaceFile(this.sidecarPath, text, { durable: false, keepLink: false, beforeRename: checkTurn });
+  }
+
+  assess(): Assessment {
+    const file = readFileOrAbsent(this.path);
+    const known = this.#file.peek(file);
+    if (file !== undefined && known?.kind === "sound") return known;
+    // A missing file and damage are assessed anew each time: they depend on the copy as well.
+    const copy = this.#readCopy();
+    if (file === undefined && copy.kind === "absent" && this.#hasExisted) throw vanished(this.path);
+    const assessment = assess(file, copy, this.#clock.wallMs());
+    if (file !== undefined) this.#hasExisted = true;
+    this.#file.keep(file, assessment);
+    return assessment;
+  }
+
+  #readCopy(): Copy {
+    return this.#copy.value(readFileOrAbsent(this.copyPath), readCopy);
+  }
+
+  viewOf(document: RegistryDocument): View {
+    return {
+      document,
+      sidecar: this.#readSidecar(),
+      reading: this.#reading(),
+      isLocal: this.isLocal(),
+      obstacle: null,
+    };
+  }
+
+  /** @param obstacle why the damage could not be looked at in a turn; it is the answer about names that are not there */
+  damagedView(damaged: Damaged, obstacle: NameholdError): View {
+    if (!damaged.hasCopy) throw irrecoverable(this.path, damaged.what);
+    const view = this.viewOf(damaged.document);
+    view.sidecar.damage ??= { what: damaged.what, conflicts: damaged.conflicts, evidencePath: null };
+    view.sidecar.clock = null;
+    return obstacle.code === "busy" ? { ...view, obstacle } : view;
+  }
+
+  #readSidecar(): Sidecar {
+    const sidecar = Sidecar.parse(readFileOrAbsent(this.sidecarPath)?.toString("utf8") ?? "", bootId());
+    if (!sidecar.isOfThisBoot) sidecar.lastToken = Math.max(sidecar.lastToken, reservedTokens(this.#ceilingPath));
+    return sidecar;
+  }
+
+  #reading(): ClockReading {
+    return { bootId: bootId(), wall: wallMs(this.#clock.wallMs()), monotonic: this.#clock.monotonicMs() };
+  }
+
+  /** Where there is no last good copy: makes what can be read of the damaged file one. */
+  salvage(checkTurn: () => void): void {
+    const assessment = this.assess();
+    if (assessment.kind === "sound" || assessment.hasCopy) return;
+    const text = assessment.document.toString();
+    replaceFile(this.copyPath, text, { durable: true, keepLink: false, beforeRename: checkTurn });
+  }
+
+  /** Whether the files are on a file system of this machine's own, so that presences prove deaths. */
+  isLocal(): boolean {
+    const exists = statSync(this.holdersDirectory, { throwIfNoEntry: false }) !== undefined;
+    return isLocalFileSystem(exists ? this.holdersDirectory : nearestDirectory(this.path));
+  }
+}
+
+/** The directory in which the registry is, or will be made. */
+function nearestDirectory(path: string): string {
+  const parent = dirname(path);
+  return parent === path || statSync(parent, { throwIfNoEntry: false }) !== undefined
+    ? parent
+    : nearestDirectory(parent);
+}
+
+function vanished(path: string): NameholdError {
+  return new RegistryError(
+    "unreachable",
+    `The registry ${path} was there and is gone, with all that stood beside it. Is its directory still mounted? Start this process anew to begin a new registry.`,
+  );
+}
+
+function outcomeUnknown(path: string, cause: unknown): NameholdError {
+  return new RegistryError(
+    "outcome-unknown",
+    `The registry ${path} was written, but what belongs to it was not: ${String(cause)}. Look before you repeat it.`,
+    { cause },
+  );
+}
+
+function irrecoverable(path: string, what: string): NameholdError {
+  return new RegistryError(
+    "damaged",
+    `The registry ${path} is damaged (${what}), and there is no last good copy beside it. Restore a backup, or run 'namehold recover' to go on with what can be read.`,
+  );
+}

@@ -1,0 +1,25 @@
+import type { NameholdError } from "../../core/errors.js";
+import type { RegistryDocument } from "../../core/text/registry-document.js";
+import type { ClockReading } from "./clock-note.js";
+import type { Sidecar } from "./sidecar.js";
+
+/** What the files said at one moment. */
+export interface View {
+  readonly document: RegistryDocument;
+  readonly sidecar: Sidecar;
+  readonly reading: ClockReading;
+  /** Whether the file system is this machine's own, so that all who use the file share its clocks. */
+  readonly isLocal: boolean;
+  /** Why a name that is not there cannot be said not to exist; null mostly. */
+  readonly obstacle: NameholdError | null;
+}
+
+/** A view that may be changed during a turn. What is changed is written when the turn ends. */
+export interface Work extends View {
+  /** An entry was made, removed, renamed, or has another ID: on the disk before anybody is told. */
+  identityChanged: boolean;
+  /** An ID that was known goes away or changes: a backup is kept. */
+  keepBackup: string | null;
+  /** Called when all is written, still under the lock. */
+  readonly afterWrite: (() => void)[];
+}
