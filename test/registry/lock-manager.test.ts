@@ -251,7 +251,7 @@ describe("a heartbeat that was started by name", () => {
     const { pid, host, instance } = b.holder;
     expect(lost.mock.calls).toEqual([
       [{ name: "robot", loss: { reason: "taken", by: { pid, host, instance } } }],
-      [{ name: "nobody's", loss: { reason: "expired" } }],
+      [{ name: "nobody's", loss: { reason: "removed" } }],
       [{ name: "unknown", loss: { reason: "removed" } }],
     ]);
     await lab.clock.advance(5 * HEARTBEAT_MS);
