@@ -1,4 +1,3 @@
-import { CHAIN_VARIABLE, marksOf } from "./command-mark.js";
 import {
   type LockedFile,
   listPids,
@@ -7,7 +6,8 @@ import {
   readProcessStat,
   readVariable,
   sharesLock,
-} from "./proc-table.js";
+} from "../../platform/process-table.js";
+import { CHAIN_VARIABLE, marksOf } from "./command-mark.js";
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessRef {

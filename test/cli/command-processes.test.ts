@@ -3,8 +3,8 @@ import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { CommandProcesses, processRef } from "../../src/cli/run/command-processes.js";
-import { lockedFile, parseProcessStat, sharesLock } from "../../src/cli/run/proc-table.js";
 import { tryFlock } from "../../src/platform/flock.js";
+import { lockedFile, parseProcessStat, sharesLock } from "../../src/platform/process-table.js";
 import { type Lab, sendSignal, test, until } from "./cli-process.js";
 
 const MARK = "01ARZ3NDEKTSV4RRFFQ69G5FAV/7";
