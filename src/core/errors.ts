@@ -23,7 +23,7 @@ export const FAILURES = {
   "storage-failed": { exitStatus: 74, httpStatus: 507 },
   unsupported: { exitStatus: 78, httpStatus: 501 },
   fenced: { exitStatus: 84, httpStatus: 412 },
-  closed: { exitStatus: 85, httpStatus: 503 },
+  closed: { exitStatus: 85, httpStatus: 421 },
 } as const satisfies Record<string, { readonly exitStatus: number; readonly httpStatus: number }>;
 
 export type ErrorCode = keyof typeof FAILURES;

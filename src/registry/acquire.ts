@@ -155,9 +155,9 @@ class Attempt {
     const sentAt = clock.monotonicMs();
     const result = await store.commit({ holder, parts });
     const snapshot = result.kind === "unknown" ? await store.read(name) : snapshotOf(result.snapshots, name);
-    const mine = this.#grantIn(snapshot, result.kind);
+    const mine = this.#grantIn(snapshot, result.kind, record?.token ?? 0);
     if (mine === undefined) return snapshot;
-    turns.granted(name, mine.token);
+    turns.granted(mine.record.entry.id, mine.token);
     this.#queued = false;
     return { ...mine, isNew: record === null, sentAt };
   }
@@ -166,12 +166,14 @@ class Attempt {
   #grantIn(
     snapshot: Snapshot,
     outcome: "done" | "conflict" | "unknown",
+    tokenBefore: number,
   ): { record: EntryRecord; token: number } | undefined {
     const record = snapshot.record;
     if (outcome === "conflict" || record === null || record.token === null) return undefined;
     if (record.entry.lock?.holderInstance !== this.#context.holder.instance) return undefined;
     // After an unknown outcome, a lock of ours may also be that of another claim of this process.
-    if (outcome === "unknown" && this.#context.turns.isKnown(record.name, record.token)) return undefined;
+    const isOlder = record.token <= tokenBefore || this.#context.turns.isKnown(record.entry.id, record.token);
+    if (outcome === "unknown" && isOlder) return undefined;
     return { record, token: record.token };
   }
 

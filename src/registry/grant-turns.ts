@@ -23,12 +23,12 @@ export class GrantTurns {
     }
   }
 
-  /** To be told within its turn. */
-  granted(name: string, token: number): void {
-    this.#tokens.set(name, token);
+  /** To be told within its turn. By the entry's ID, which a rename does not change. */
+  granted(id: string, token: number): void {
+    this.#tokens.set(id, token);
   }
 
-  isKnown(name: string, token: number): boolean {
-    return this.#tokens.get(name) === token;
+  isKnown(id: string, token: number): boolean {
+    return this.#tokens.get(id) === token;
   }
 }

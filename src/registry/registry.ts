@@ -208,11 +208,14 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     for (;;) {
       const source = await this.store.read(from);
       const record = this.#existing(source);
-      if ((await this.store.read(to)).record !== null) {
+      const target = await this.store.read(to);
+      if (target.record !== null) {
         throw new RegistryError("already-exists", `${quoteName(to)} exists already. Choose another name.`, {
           name: to,
         });
       }
+      const kept = this.#judge(target);
+      if (kept.kind === "held") throw heldError(to, kept.lock, kept.decided);
       const state = this.#judge(source);
       if (state.kind === "held" && options.force !== true) throw heldError(from, state.lock, state.decided);
       const part: ChangePart = { kind: "rename", name: from, to, expect: record.version };

@@ -19,7 +19,10 @@ export type LockWrite =
 
 /** What a `put` changes. What is not named here stays as it is, to the letter. */
 export interface EntryWrite {
-  /** JSON text to start from instead of the present one (import, migration): everything but its lock is kept. */
+  /**
+   * JSON text to start from instead of the present one (import, migration): everything but its lock is kept. Text that is
+   * no entry is `invalid-input`, an ID that another name has `already-exists`.
+   */
   readonly source?: string;
   /** With `expect: "absent"` and no `source`: the new entry's id and type. */
   readonly id?: string;
@@ -36,13 +39,16 @@ export type ChangePart =
       readonly kind: "put";
       readonly name: string;
       readonly expect: Version | "absent";
-      /** A takeover names the version of the old (or former) holder's record as well: a sign of life refuses it. */
+      /**
+       * A takeover names the version of the old (or former) holder's record as well: a sign of life refuses it. A grant on
+       * a name without a lock that names none expects no former holder.
+       */
       readonly expectHolder?: Version;
       readonly write: EntryWrite;
     }
   /**
-   * The entry goes. A lock that was on it is the name's `former` one until its holder has been told, has ended or is
-   * silent past its TTL.
+   * The entry goes. A lock that was on it is the name's `former` one until it is given up, its holder has ended, or is
+   * silent past its TTL. To have told the holder is not enough: the telling may get lost.
    */
   | { readonly kind: "remove"; readonly name: string; readonly expect: Version; readonly word?: Loss }
   /**
@@ -53,12 +59,12 @@ export type ChangePart =
   /** `Change.holder` joins the queue of `name` at its end. A ticket that is queued already keeps its place. */
   | { readonly kind: "enqueue"; readonly name: string; readonly ticket: string }
   | { readonly kind: "dequeue"; readonly name: string; readonly ticket: string }
-  /** Starts the time in which the waiter may take the free name before it is passed over. */
+  /** Starts the time in which the waiter may take the free name before it is passed over. A grant ends offers. */
   | { readonly kind: "offer"; readonly name: string; readonly ticket: string };
 
-/** All parts or none. */
+/** All parts or none, in their order; every `expect` means the version from before the change. */
 export interface Change {
-  /** In whose name: required by `grant` and `enqueue`. */
+  /** In whose name: required by `grant` and `enqueue`. A holder belongs to one store object. */
   readonly holder: Holder;
   readonly parts: readonly ChangePart[];
 }
