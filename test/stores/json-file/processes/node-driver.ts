@@ -185,9 +185,9 @@ async function watchUntilLost(name: string) {
   for (let round = 0; ; round += 1) {
     // Either question is the first one after a stall in some runs.
     for (const ask of round % 2 === 0 ? questions : questions.toReversed()) ask();
-    const { held } = claim;
-    const { aborted } = keptSignal;
-    if (!held || aborted) return { held, aborted, heldAfter, loss: claim.loss?.reason ?? null };
+    // A stall between the two questions may have parted them: asked again, they agree.
+    const isLost = !claim.held || keptSignal.aborted;
+    if (isLost) return { held: claim.held, aborted: keptSignal.aborted, heldAfter, loss: claim.loss?.reason ?? null };
     if (round % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
 }
