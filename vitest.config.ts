@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     retry: 0,
     allowOnly: false,
+    // Half of them wait for processes and clocks most of the time.
+    maxWorkers: 2,
     projects: [
       suite("fast", ["test/**/*.test.ts"], { excludeFolders: SLOW_SUITES, timeoutMs: 20_000 }),
       ...SLOW_SUITES.map((name) => suite(name, [`test/${name}/**/*.test.ts`], { timeoutMs: 180_000 })),

@@ -11,7 +11,7 @@ import { addRunCommand } from "./commands/run.js";
 import { addShowCommand } from "./commands/show.js";
 import { ALL_FAILURES, exitStatusOf } from "./exit-codes.js";
 import { reportFailure } from "./failure-report.js";
-import { surviveClosedPipes } from "./output.js";
+import { endWhenWritten, surviveLostOutput } from "./output.js";
 
 /**
  * Runs the command line and ends the process with its exit status.
@@ -19,7 +19,7 @@ import { surviveClosedPipes } from "./output.js";
  * @param argv as `process.argv`
  */
 export async function runCli(argv: readonly string[]): Promise<void> {
-  surviveClosedPipes();
+  surviveLostOutput();
   try {
     await buildProgram(argv).parseAsync(argv);
   } catch (error) {
@@ -30,8 +30,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
       process.exitCode = exitStatusOf(error);
     }
   }
-  // At once: nothing that is left over, a call into the C library for example, may keep the process.
-  process.stdout.write("", () => process.exit());
+  endWhenWritten();
 }
 
 function buildProgram(argv: readonly string[]): Command {

@@ -75,12 +75,20 @@ export async function withRegistry<T>(
 ): Promise<T> {
   const registry = await openRegistry(options.registryPath, openOptions);
   try {
+    await warnOfDamage(registry);
     return await use(registry);
   } finally {
     await registry
       .close()
       .catch((error: unknown) => tell(`Afterwards the registry could not be closed: ${messageOf(error)}`));
   }
+}
+
+async function warnOfDamage(registry: Registry): Promise<void> {
+  // A registry that cannot be looked at is for the command itself to report.
+  const damage = await registry.recovery?.inspect().catch(() => null);
+  if (damage == null) return;
+  tell(`The registry was damaged (${damage.what}). Known names go on; see namehold recover.`);
 }
 
 function commandPath(command: Command): string {

@@ -23,7 +23,16 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
 };
 
 /** Any command may fail with these. */
-const ALWAYS: readonly ErrorCode[] = ["invalid-input", "busy", "damaged", "read-only", "storage-failed", "unsupported"];
+const ALWAYS: readonly ErrorCode[] = [
+  "invalid-input",
+  "busy",
+  "unreachable",
+  "damaged",
+  "outcome-unknown",
+  "read-only",
+  "storage-failed",
+  "unsupported",
+];
 
 /** A fault of namehold itself. */
 const INTERNAL_STATUS = 70;

@@ -10,6 +10,7 @@ import { FAILURES } from "../core/errors.js";
 import { quoteName } from "../core/name.js";
 import { later, type MonotonicMs } from "../core/timing.js";
 import { systemClock } from "../platform/clock.js";
+import { writeMessage } from "../platform/message-writer.js";
 import { CommandProcesses } from "./run/command-processes.js";
 import { DueWatch } from "./run/due-watch.js";
 import { endProcesses } from "./run/end-processes.js";
@@ -83,12 +84,15 @@ class Guardian {
     const { killAt } = stopTimes(this.#deadline, this.#guard.ttlMs);
     const now = systemClock.monotonicMs();
     const endAt = this.#killAt ?? (why === "gone" ? earlier(killAt, later(now, NOTICE_MS)) : killAt);
-    if (this.#processes.living().length > 0) this.#tell(why);
-    await endProcesses(this.#processes, systemClock, {
+    const isAnyLeft = this.#processes.mayLive();
+    // First the deed, then the word: who reads it may be slow.
+    const ended = endProcesses(this.#processes, systemClock, {
       term: this.#killAt === undefined,
       killAt: () => endAt,
       goOn: () => systemClock.monotonicMs() < later(this.#deadline, GIVE_UP_MS),
     });
+    if (isAnyLeft) this.#tell(why);
+    await ended;
     process.exit(why === "gone" ? 0 : FAILURES.lost.exitStatus);
   }
 
@@ -96,7 +100,7 @@ class Guardian {
     answer("ending");
     const run = `namehold run (PID ${this.#guard.run.pid})`;
     const what = why === "gone" ? `${run} was killed` : `${run} gave no sign of life in time`;
-    write(2, `namehold: ${what}: ending the command that holds ${quoteName(this.#guard.name)}.\n`);
+    writeMessage(`namehold: ${what}: ending the command that holds ${quoteName(this.#guard.name)}.\n`);
   }
 }
 
@@ -104,17 +108,12 @@ function earlier(a: MonotonicMs, b: MonotonicMs): MonotonicMs {
   return a < b ? a : b;
 }
 
+/** A word or two in the guardian's life: the pipe has room for them, whether `run` reads or not. */
 function answer(word: FromGuardian): void {
-  write(1, `${word}\n`);
-}
-
-/** Whoever reads may be gone, or not read: neither must keep the guardian from its work. */
-function write(fd: 1 | 2, text: string): void {
   try {
-    writeSync(fd, text);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (!["EPIPE", "EAGAIN", "EIO", "ECONNRESET"].includes(code)) throw error;
+    writeSync(1, `${word}\n`);
+  } catch {
+    // `run` is gone. The guardian has its work to do all the same.
   }
 }
 

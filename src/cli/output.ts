@@ -1,5 +1,7 @@
 import { isatty } from "node:tty";
 import pc from "picocolors";
+import { FAILURES } from "../core/errors.js";
+import { writeMessage } from "../platform/message-writer.js";
 
 /** Colour on a terminal only, whatever CI or pipe it is. */
 export const colour = pc.createColors(
@@ -17,6 +19,11 @@ export function printJson(value: unknown): void {
 /** A sentence for the person at the terminal, beside the output. */
 export function tell(text: string): void {
   process.stderr.write(`namehold: ${printable(text)}\n`);
+}
+
+/** As `tell`, for a process on whose next step lives depend: it neither waits for a reader nor fails. */
+export function tellWithoutWaiting(text: string): void {
+  writeMessage(`namehold: ${printable(text)}\n`);
 }
 
 /** Text from a registry, without what would steer a terminal or forge a line. */
@@ -43,14 +50,21 @@ export function displayDuration(ms: number): string {
  * Ends quietly when nobody reads the output any more (`namehold list | head -1`). When nobody reads the messages, the
  * work goes on: a held name must not depend on a log's reader.
  */
-export function surviveClosedPipes(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(0);
-  });
-  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
+export function surviveLostOutput(): void {
+  process.stdout.on("error", endForLostOutput);
+  process.stderr.on("error", () => {});
+}
+
+/** Ends the process when all output is written. Output that was lost, but for want of a reader, is a failure. */
+export function endWhenWritten(): void {
+  // At once: nothing that is left over, a call into the C library for example, may keep the process.
+  process.stdout.write("", (error) => (error == null ? process.exit() : endForLostOutput(error)));
+}
+
+function endForLostOutput(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit();
+  writeMessage(`namehold: The output could not be written: ${printable(error.message)}.\n`);
+  process.exit(FAILURES["storage-failed"].exitStatus);
 }
 
 function escaped(codeUnit: number): string {

@@ -67,6 +67,10 @@ export class RegistryError extends NameholdError {}
 /** The reference's lock error: the lock is another's, or is gone. */
 export class RegistryLockError extends NameholdError {}
 
-export function isNameholdError(error: unknown, ...codes: readonly ErrorCode[]): error is NameholdError {
-  return error instanceof NameholdError && (codes.length === 0 || codes.includes(error.code));
+/** Whether it is an error of namehold's, and one of these codes where any are given. */
+export function isNameholdError<Code extends ErrorCode = ErrorCode>(
+  error: unknown,
+  ...codes: readonly Code[]
+): error is NameholdError & { readonly code: Code } {
+  return error instanceof NameholdError && (codes.length === 0 || (codes as readonly ErrorCode[]).includes(error.code));
 }

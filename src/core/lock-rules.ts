@@ -166,8 +166,18 @@ export function releaseEntry(entry: RegistryEntry, instance: string): RegistryEn
   return entry.lock?.holderInstance === instance ? { ...entry, lock: null } : entry;
 }
 
+/** The instance of the lock by which names are held back after damage: nobody's. */
+export const RECOVERY_INSTANCE = "namehold-recovery";
+
 /** The error of a caller who finds the name held. */
 export function heldError(name: string, lock: RegistryLock, decided: boolean): RegistryLockError {
+  if (lock.holderInstance === RECOVERY_INSTANCE) {
+    return new RegistryLockError(
+      "held",
+      `${quoteName(name)} is held back until ${isoTime(lock.expiresAt)}: the registry was damaged, and a process whose lock was lost in it may hold the name. Wait for it.`,
+      { name, heldBy: heldBy(lock), since: lock.acquiredAt, until: lock.expiresAt },
+    );
+  }
   const who = `${lock.holderHost} (PID ${lock.holderPid})`;
   const message = decided
     ? `${quoteName(name)} is held by ${who} since ${isoTime(lock.acquiredAt)}, until ${isoTime(lock.expiresAt)} unless it is refreshed.`

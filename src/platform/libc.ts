@@ -6,6 +6,7 @@ import { NameholdError } from "../core/errors.js";
 /** The few C functions that Node does not offer. */
 export interface Libc {
   flock(fd: number, operation: number): number;
+  poll(requests: Buffer, count: number, timeoutMs: number): number;
   clockGettime(clockId: number, words: BigInt64Array | Int32Array): number;
   /** The name of the error of the last failed call, `EINTR` for example. Ask before any other call. */
   errnoName(): string;
@@ -44,6 +45,8 @@ function bind(koffi: typeof koffiModule): Libc {
   const library = openLibrary(koffi);
   return {
     flock: library.func("flock", "int", ["int", "int"]),
+    // Its count is an unsigned long, of which a small number fills the same register.
+    poll: library.func("poll", "int", ["void *", "ulong", "int"]),
     clockGettime: library.func("clock_gettime", "int", ["int", "void *"]),
     errnoName: () => getSystemErrorName(-koffi.errno()),
     longBytes: koffi.sizeof("long"),

@@ -264,7 +264,7 @@ export function checkComponentType(name: string, asked: ComponentType, actual: C
   if (asked === actual) return;
   throw new RegistryError(
     "type-mismatch",
-    `${quoteName(name)} is registered as a ${actual}, not as a ${asked}. Use the right name or type, or allow the mismatch explicitly.`,
+    `${quoteName(name)} is registered as a ${actual}, not as a ${asked}. Use the right name or type, or waive the check (allowTypeMismatch; on the command line, leave --type away).`,
     { name },
   );
 }

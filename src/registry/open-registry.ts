@@ -44,6 +44,7 @@ function defaultPath(): string {
 }
 
 function pathOf(location: string): string {
+  if (location === "") throw new NameholdError("invalid-input", "The path of the registry is empty. Name a file.");
   if (location.startsWith("file:")) return filePath(location);
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1];
   if (scheme === undefined) return expandHome(location, homedir());

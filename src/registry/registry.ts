@@ -172,10 +172,12 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
 
   /** The name's ID, or null when there is no such name. A registry that cannot be read is an error, never null. */
   async lookup(name: string): Promise<string | null> {
+    checkName(name);
     return (await this.store.read(name)).record?.entry.id ?? null;
   }
 
   async entry(name: string): Promise<NamedEntry | null> {
+    checkName(name);
     const snapshot = await this.store.read(name);
     return snapshot.record === null ? null : this.#describe(snapshot.record, snapshot);
   }
@@ -420,7 +422,11 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
 }
 
 function notFound(name: string): RegistryError {
-  return new RegistryError("not-found", `There is no name ${quoteName(name)} in this registry.`, { name });
+  return new RegistryError(
+    "not-found",
+    `There is no name ${quoteName(name)} in this registry. Look for it in the list of names.`,
+    { name },
+  );
 }
 
 function checkReason(reason: unknown): void {

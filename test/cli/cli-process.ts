@@ -81,10 +81,23 @@ export class Lab {
   }
 
   startWith(env: NodeJS.ProcessEnv, ...args: readonly string[]): CliProcess {
+    return this.#spawn(env, ["pipe", "pipe"], args);
+  }
+
+  /** @param stdout, stderr descriptors, or `pipe` to collect what is written */
+  startInto([stdout, stderr]: readonly [number | "pipe", number | "pipe"], ...args: readonly string[]): CliProcess {
+    return this.#spawn({}, [stdout, stderr], args);
+  }
+
+  #spawn(
+    env: NodeJS.ProcessEnv,
+    output: readonly [number | "pipe", number | "pipe"],
+    args: readonly string[],
+  ): CliProcess {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: this.directory,
       env: { ...process.env, MADSCI_REGISTRY_PATH: this.path, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", ...output],
     });
     const started = new CliProcess(child);
     this.#started.push(started);

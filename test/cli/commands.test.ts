@@ -125,7 +125,7 @@ describe.concurrent("failures", () => {
     ],
     [["run", "arm", "--ttl", "10ms", "--", "true"], /At least 1s/],
     [["run", "arm", "true"], "Put -- between the name and the command. See namehold run --help."],
-    [["run", "arm", "--"], "The command is missing after --. See namehold run --help."],
+    [["run", "arm", "--"], "The command is missing: NAME -- COMMAND. See namehold run --help."],
     [["run", "--", "sh", "-c", "true"], "Put -- between the name and the command. See namehold run --help."],
   ])("%j is refused in one sentence with the remedy [G11]", async ([args, message], { lab }) => {
     const { status, stdout, stderr } = await lab.run(...args);

@@ -4,12 +4,10 @@ import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { FAILURES } from "../../src/core/errors.js";
-import { type CliProcess, isAlive, isStopped, type Lab, MAIN, sendSignal, test } from "./cli-process.js";
+import { isAlive, isStopped, MAIN, sendSignal, test } from "./cli-process.js";
+import { commandPids, expectNoneBesideNextHolder, RUN, STUBBORN } from "./stubborn-command.js";
 
 /** Ignores SIGTERM, and so does its child in another session. */
-const STUBBORN = "trap '' TERM; setsid sleep 60 & echo far=$!; echo near=$$; while :; do sleep 0.05; done";
-const TTL_MS = 3_000;
-const RUN = ["run", "arm", "--ttl", `${TTL_MS}ms`, "--"];
 
 describe.concurrent("a lost name", () => {
   test("that was revoked ends the command, with SIGKILL if it must, before the TTL does [G4]", async ({ lab }) => {
@@ -164,17 +162,3 @@ describe.concurrent("the guardian", () => {
     await lab.gone(guardian);
   });
 });
-
-async function commandPids(run: CliProcess): Promise<readonly number[]> {
-  return [await run.printedPid("far"), await run.printedPid("near")];
-}
-
-/** The next holder itself, on its first instruction, looks whether any process of the command is left. */
-async function expectNoneBesideNextHolder(lab: Lab, run: CliProcess, harm: () => void): Promise<void> {
-  const pids = await commandPids(run);
-  const look = `for pid in ${pids.join(" ")}; do grep -qs '^State:.[^Z]' /proc/$pid/status && echo left=$pid; done; echo held`;
-  const next = lab.start("run", "arm", "--wait", "20s", "--", "sh", "-c", look);
-  await next.message(/Waiting/);
-  harm();
-  expect(await next.ended).toMatchObject({ status: 0, stdout: "held\n" });
-}

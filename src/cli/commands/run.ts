@@ -8,7 +8,7 @@ import type { Claim } from "../../registry/claim.js";
 import type { Registry } from "../../registry/registry.js";
 import { defineCommand, type GlobalOptions, UsageError, withRegistry } from "../command-definition.js";
 import { parseDuration } from "../duration.js";
-import { displayTime, tell } from "../output.js";
+import { displayTime, tell, tellWithoutWaiting } from "../output.js";
 import { holdCommand } from "../run/hold-command.js";
 import { SignalForwarding, signalStatus } from "../run/signal-forwarding.js";
 
@@ -26,7 +26,7 @@ const HEARTBEATS_PER_TTL = 3;
 
 const DESCRIPTION = [
   "Hold a name while a command runs.",
-  "The command gets NAMEHOLD_NAME, NAMEHOLD_ID and NAMEHOLD_TOKEN in its environment, and the signals that this process gets. When the lock is lost, it is ended in time: SIGTERM first, SIGKILL before anybody else can hold the name. When it has ended, what it started and left behind is ended too, and the name is released.",
+  "The command gets NAMEHOLD_NAME, NAMEHOLD_ID and NAMEHOLD_TOKEN in its environment, and the signals that this process gets. When the lock is lost, it is ended in time: SIGTERM first, SIGKILL before anybody else can hold the name. When it has ended, what it started and left behind is ended too, and the name is released. It runs in a session of its own: it reads the terminal's input and gets its signals, but has no controlling terminal (no /dev/tty, no job control). To outlive a closed terminal, start namehold with setsid or as a service; nohup does not keep Node.js alive.",
   "Durations are written 500ms, 60s, 5m or 1h.",
 ].join("\n\n");
 
@@ -84,13 +84,15 @@ function nameAndCommand(self: Command, argv: readonly string[]): readonly [strin
   const command = afterDashes === args.length && rest[0] === "--" ? rest.slice(1) : rest;
   const isClear = afterDashes === args.length - 1 || command.length < rest.length;
   if (!isClear) throw new UsageError("Put -- between the name and the command", self);
-  if (command.length === 0) throw new UsageError("The command is missing after --", self);
+  if (command.length === 0) throw new UsageError("The command is missing: NAME -- COMMAND", self);
   return [name, command];
 }
 
 async function run(name: string, command: readonly string[], options: RunOptions): Promise<number> {
   using signals = new SignalForwarding(systemClock, () =>
-    tell("The command is paused, and the name stays held. SIGCONT to this process goes on; Ctrl-C ends it."),
+    tellWithoutWaiting(
+      "The command is paused, and the name stays held. SIGCONT to this process goes on; Ctrl-C ends it.",
+    ),
   );
   const timing = { lockTtlMs: options.ttl, heartbeatIntervalMs: Math.floor(options.ttl / HEARTBEATS_PER_TTL) };
   try {
@@ -121,7 +123,7 @@ async function claimAndHold(registry: Registry, request: RunRequest): Promise<nu
     presenceFd: store.presenceDescriptor?.(lockManager.holder),
     signals: request.signals,
     clock: systemClock,
-    tell,
+    tell: tellWithoutWaiting,
   });
 }
 

@@ -79,6 +79,15 @@ export class CommandProcesses {
     return this.#groupIsOver ? [] : [this.#leader.pid];
   }
 
+  /** As `living`; when the table of processes cannot be read, somebody may be. */
+  mayLive(): boolean {
+    try {
+      return this.living().length > 0;
+    } catch {
+      return true;
+    }
+  }
+
   #find(): readonly ProcessStat[] {
     const leader = this.#leader;
     const groupIsOurs = leader !== undefined && this.#ownsGroup(leader);

@@ -22,26 +22,44 @@ const LOOK_PER_SLEEP = 1 / 4;
  */
 export async function endProcesses(processes: CommandProcesses, clock: Clock, options: EndOptions): Promise<boolean> {
   if (options.term) {
-    processes.signalAll("SIGTERM");
+    trySignal(processes, "SIGTERM");
     // A stopped process acts on the first signal only when it goes on.
-    processes.signalAll("SIGCONT");
+    trySignal(processes, "SIGCONT");
   }
   let killed = false;
   let sleepMs = LOOK_MS_MIN;
   for (;;) {
     const lookedAt = clock.monotonicMs();
-    const left = processes.living();
-    if (left.length === 0) return true;
-    if (killed && !options.goOn(left)) return false;
+    const left = look(processes);
+    if (left?.length === 0) return true;
+    if (killed && !options.goOn(left ?? [])) return false;
     if (clock.monotonicMs() >= options.killAt()) {
       if (!killed) sleepMs = LOOK_MS_MIN;
       killed = true;
-      processes.signalAll("SIGKILL");
+      trySignal(processes, "SIGKILL");
     }
     const now = clock.monotonicMs();
     sleepMs = Math.min(LOOK_MS_MAX, Math.max(sleepMs * 1.2, (now - lookedAt) / LOOK_PER_SLEEP));
     const untilKillMs = killed ? LOOK_MS_MAX : Math.max(1, options.killAt() - now);
     await sleep(clock, Math.min(sleepMs, untilKillMs));
+  }
+}
+
+/** @returns undefined when the table of processes cannot be read just now (no descriptor, no memory): look again */
+function look(processes: CommandProcesses): readonly number[] | undefined {
+  try {
+    return processes.living();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whom it could not reach for want of a descriptor or of memory, the next look reaches. */
+function trySignal(processes: CommandProcesses, signal: NodeJS.Signals): void {
+  try {
+    processes.signalAll(signal);
+  } catch {
+    // Not to signal all must not keep us from going on to SIGKILL.
   }
 }
 

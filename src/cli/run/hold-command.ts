@@ -24,7 +24,7 @@ export interface HoldOptions {
   readonly presenceFd: number | undefined;
   readonly signals: SignalForwarding;
   readonly clock: Clock;
-  /** A sentence for the person who started it. */
+  /** A sentence for the person who started it. Must neither wait nor throw. */
   readonly tell: (message: string) => void;
 }
 
@@ -143,7 +143,6 @@ class Hold {
     const { clock, tell, ttlMs } = this.#options;
     const leftMs = killAt - clock.monotonicMs();
     const how = leftMs > 0 ? `SIGTERM now, SIGKILL in ${(leftMs / 1_000).toFixed(1)} s` : "SIGKILL now";
-    tell(`${why} Ending the command (${how}).`);
     this.#guardian.ending(killAt);
     // By then the TTL is over too.
     const giveUpAt = later(laterOf(killAt, clock.monotonicMs()), DYING_MS + ttlMs / 10);
@@ -153,6 +152,7 @@ class Hold {
       return false;
     };
     this.#gone = endProcesses(this.#processes, clock, { term: leftMs > 0, killAt: () => killAt, goOn });
+    tell(`${why} Ending the command (${how}).`);
   }
 
   #watchDeadline(): DueWatch {

@@ -141,12 +141,12 @@ export class FileWatch {
   /** Looks at the files and wakes those whose names have changed. What comes meanwhile is looked at right after. */
   #look(): void {
     this.#lookAgain = true;
-    this.#looking ??= this.#lookWhileAsked().finally(() => {
-      this.#looking = undefined;
-    });
+    this.#looking ??= this.#lookWhileAsked();
   }
 
   async #lookWhileAsked(): Promise<void> {
+    // Not over before it is noted as under way.
+    await Promise.resolve();
     while (this.#lookAgain && this.#subscribers.size > 0 && !this.#closing.signal.aborted) {
       this.#lookAgain = false;
       try {
@@ -156,6 +156,8 @@ export class FileWatch {
         for (const { wake } of this.#subscribers) wake();
       }
     }
+    // In the same step in which nothing more was asked.
+    this.#looking = undefined;
   }
 
   #tell(view: View): void {

@@ -1,4 +1,5 @@
 import type { RegistryLock } from "../../core/entry.js";
+import { RECOVERY_INSTANCE } from "../../core/lock-rules.js";
 import { editEntry } from "../../core/text/entry-text.js";
 import { later } from "../../core/timing.js";
 import { probePresence } from "../../platform/presence-probe.js";
@@ -20,7 +21,7 @@ export function holdBack({ document, reading }: Work, names: readonly string[], 
   const nobodys: RegistryLock = {
     holderPid: 0,
     holderHost: "unknown (its lock was lost in damage)",
-    holderInstance: "namehold-recovery",
+    holderInstance: RECOVERY_INSTANCE,
     acquiredAt: now,
     heartbeatAt: now,
     expiresAt: later(now, HELD_BACK_MS),

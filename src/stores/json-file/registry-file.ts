@@ -72,9 +72,7 @@ export class RegistryFile {
         fail: reject,
         done: () => resolve(result),
       });
-      this.#running ??= this.#runQueue().finally(() => {
-        this.#running = undefined;
-      });
+      this.#running ??= this.#runQueue();
     });
   }
 
@@ -133,6 +131,8 @@ export class RegistryFile {
         for (const job of failed) job.fail(error);
       }
     }
+    // In the same step in which the queue was seen empty: who comes later finds that he must run it.
+    this.#running = undefined;
   }
 
   /** @returns what tells each job how it ended; a job that threw has failed alone, and left no trace */

@@ -1,7 +1,7 @@
 /** The registry file as a Python process (madsci-common) writes it, by hand: the fast suite needs no Python. */
 import type { LabFiles, LockInFile } from "../lab-files.js";
 
-export interface PythonEntry {
+interface PythonEntry {
   readonly id: string;
   readonly lock: LockInFile | null;
   readonly [member: string]: unknown;
