@@ -1,4 +1,6 @@
-import { expect, it, onTestFinished } from "vitest";
+import { symlinkSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { JsonFileStore } from "../../../../src/stores/json-file/json-file-store.js";
 import type { ChangePart, Store } from "../../../../src/stores/store.js";
 import { LabFiles } from "../lab-files.js";
@@ -30,6 +32,38 @@ it("a commit that fails half-way leaves no trace in the turn that it shares with
     { status: "fulfilled", value: { kind: "done" } },
   ]);
   expect(["a", "b", "c"].map((name) => lab.entry(name)?.metadata)).toEqual([{ touched: true }, {}, { touched: true }]);
+});
+
+describe("operations of one process that come at any moment of each other's turns", () => {
+  it("are all done: none waits for a turn that nobody takes [G12]", async () => {
+    const lab = new LabFiles();
+    const registry = await lab.open();
+    for (const name of ["a", "b"]) await registry.resolve(name, NODE);
+    for (let microtasks = 0; microtasks < 40; microtasks += 1) {
+      const first = registry.resolve("a", NODE);
+      for (let i = 0; i < microtasks; i += 1) await Promise.resolve();
+      const both = Promise.all([first, registry.resolve("b", NODE)]).then(() => "done");
+      expect(await Promise.race([both, sleep(2_000, `waits in vain, begun ${microtasks} microtasks later`)])).toBe(
+        "done",
+      );
+    }
+  });
+
+  it("all fail where no turn can be had [G11, G12]", async () => {
+    const lab = new LabFiles();
+    const registry = await lab.open({ fileLockTimeoutMs: 100 });
+    symlinkSync(lab.directory, lab.holders);
+    const ends = [registry.resolve("a", NODE), registry.claim("a", NODE)].map((one) =>
+      Promise.race([
+        one.then(
+          () => "done",
+          (error) => error.code,
+        ),
+        sleep(2_000, "waits in vain"),
+      ]),
+    );
+    expect(await Promise.all(ends)).toEqual(["storage-failed", "storage-failed"]);
+  });
 });
 
 async function versionOf(store: Store, name: string) {
