@@ -16,14 +16,14 @@ export class Observer {
     this.#clock = clock;
   }
 
-  /** Milliseconds since this version of the record and its holder was first seen here; 0 when it is new. */
+  /** Milliseconds since this version of the record was first seen here; 0 when it is new. */
   watchedMs(snapshot: Snapshot): number {
     const holder = holderOf(snapshot);
     if (holder?.evidence.kind !== "written") {
       this.#seen.delete(snapshot.name);
       return 0;
     }
-    const version = `${snapshot.record?.version ?? "no entry"} ${holder.version}`;
+    const version = snapshot.record?.version ?? JSON.stringify(snapshot.former?.lock);
     const now = this.#clock.monotonicMs();
     const seen = this.#seen.get(snapshot.name);
     if (seen?.version === version) return now - seen.at;

@@ -358,8 +358,16 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
       name = renamedTo;
       ours = await this.#clearLock(name, claim.token);
     }
+    if (!ours) await this.#giveUpFormer(claim);
     if (this.#claims.get(claim.name) === claim) this.#claims.delete(claim.name);
     return ours;
+  }
+
+  /** A lock that was taken away keeps its name from others until its holder says that it has stopped. */
+  async #giveUpFormer({ name, token }: Claim): Promise<void> {
+    const { former } = await this.store.read(name);
+    if (former?.lock.holderInstance !== this.lockManager.holder.instance) return;
+    await this.#commit({ kind: "give-up", name, token });
   }
 
   /** @returns whether this holder's lock with the token was there */

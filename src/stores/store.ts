@@ -56,6 +56,8 @@ export type ChangePart =
    * of the old name as after `remove`.
    */
   | { readonly kind: "rename"; readonly name: string; readonly to: string; readonly expect: Version }
+  /** `Change.holder` gives up what was its lock with this token; does nothing where it is nobody's former lock. */
+  | { readonly kind: "give-up"; readonly name: string; readonly token: number }
   /** `Change.holder` joins the queue of `name` at its end. A ticket that is queued already keeps its place. */
   | { readonly kind: "enqueue"; readonly name: string; readonly ticket: string }
   | { readonly kind: "dequeue"; readonly name: string; readonly ticket: string }
@@ -64,7 +66,7 @@ export type ChangePart =
 
 /** All parts or none, in their order; every `expect` means the version from before the change. */
 export interface Change {
-  /** In whose name: required by `grant` and `enqueue`. A holder belongs to one store object. */
+  /** In whose name: required by `grant`, `give-up` and `enqueue`. A holder belongs to one store object. */
   readonly holder: Holder;
   readonly parts: readonly ChangePart[];
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { removeFakeTimeMemory } from "./fake-clock.js";
+import { removeFakeTimeMemory } from "./fake-clock.ts";
 
 /** What a driven process answers when its command fails: the class and message of the error on its side. */
 export class RemoteError extends Error {

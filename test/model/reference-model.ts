@@ -92,6 +92,12 @@ export class ReferenceModel {
       }
       case "remove":
         throw new Error(`G1: nobody has asked for the removal of ${part.name}`);
+      case "give-up": {
+        const former = this.#formers.get(part.name);
+        const isHis = former?.instance === change.holder.instance && former.token === part.token;
+        if (isHis) this.#formers.delete(part.name);
+        return;
+      }
       case "enqueue":
       case "dequeue":
       case "offer":

@@ -10,6 +10,7 @@ import { importedEntry } from "../../core/text/imported-entry.js";
 import { nextToken } from "../../core/token.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import type { Change, ChangePart, EntryWrite, LockWrite } from "../store.js";
+import { readableLock } from "./readable-lock.js";
 import type { WaiterNote } from "./sidecar.js";
 import { digestOf, noteOf, refuseUnknown } from "./snapshot.js";
 import type { Work } from "./work.js";
@@ -47,6 +48,8 @@ function prepare(context: ChangeContext, part: ChangePart): (() => void) | undef
       return prepareRemove(context, part);
     case "rename":
       return prepareRename(context, part);
+    case "give-up":
+      return () => giveUp(context, part);
     case "enqueue":
       return prepareEnqueue(context, part);
     case "dequeue":
@@ -190,6 +193,12 @@ function markRevoked(work: Work, { name, to, before }: Revoked, reason: string):
 
 function leaveWord(work: Work, name: string, before: RegistryEntry | null, word: Loss | undefined): void {
   if (word !== undefined && before?.lock != null) work.sidecar.leaveWord(before.lock.holderInstance, name, word);
+}
+
+function giveUp({ work, holder }: ChangeContext, { name, token }: Part<"give-up">): void {
+  const note = work.sidecar.locks.get(name);
+  const isLocked = readableLock(work.document.entryText(name))?.holderInstance === holder.instance;
+  if (note?.instance === holder.instance && note.token === token && !isLocked) work.sidecar.locks.delete(name);
 }
 
 function prepareEnqueue({ work, holder }: ChangeContext, part: Part<"enqueue">): (() => void) | undefined {

@@ -171,13 +171,9 @@ export class FileWatch {
   }
 
   #stateOf(view: View, names: readonly string[] | undefined): string {
-    if (names === undefined) return this.#stateOfAll(view);
-    return names.map((name) => this.#stateOfName(view, name)).join("\n");
-  }
-
-  #stateOfAll({ document, sidecar }: View): string {
-    for (const { instance } of sidecar.locks.values()) this.#instances.add(instance);
-    return document.toString() + sidecar.toText("");
+    // Not the whole text: a registry that is not there yet reads as a new one, made at the moment of reading.
+    const all = new Set([...view.document.names(), ...view.sidecar.locks.keys()]);
+    return [...(names ?? all)].map((name) => `${JSON.stringify(name)}: ${this.#stateOfName(view, name)}`).join("\n");
   }
 
   #stateOfName({ document, sidecar }: View, name: string): string {

@@ -28,6 +28,8 @@ export class Draft {
   readonly changed = new Map<string, Row | null>();
   /** Locks that were taken away from their holders, who may not know it yet, by name. Null for one that is over. */
   readonly formers = new Map<string, Lock | null>();
+  /** Names of which the former lock was given up. */
+  readonly givenUp = new Set<string>();
   readonly words: { readonly instance: string; readonly name: string; readonly word: Loss }[] = [];
   lastToken: number;
   readonly #base: DraftBase;
@@ -55,6 +57,8 @@ export class Draft {
         return this.#remove(part);
       case "rename":
         return this.#rename(part);
+      case "give-up":
+        return this.#giveUp(part.name, part.token);
       case "enqueue":
         return this.#enqueue(part.name, part.ticket);
       case "dequeue":
@@ -151,6 +155,12 @@ export class Draft {
     this.changed.set(name, null);
     // Those who wait, wait for the name and not for the entry.
     this.changed.set(to, { ...row, lock: revoked(row.lock, "renamed", this.#base.beat), waiters: [] });
+    return true;
+  }
+
+  #giveUp(name: string, token: number): true {
+    const former = this.#base.formers.get(name);
+    if (former?.holder.instance === this.#base.holder.instance && former.token === token) this.givenUp.add(name);
     return true;
   }
 

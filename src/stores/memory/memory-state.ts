@@ -58,10 +58,11 @@ export class MemoryState {
     });
     if (!draft.applyAll(change.parts)) return false;
     this.#lastToken = draft.lastToken;
+    for (const name of draft.givenUp) this.#formers.delete(name);
     for (const [name, lock] of draft.formers) this.#keepFormer(name, lock);
     for (const [name, row] of draft.changed) this.#keep(name, row);
     for (const { instance, name, word } of draft.words) this.#presence(instance).words.set(name, word);
-    for (const name of new Set([...draft.changed.keys(), ...draft.formers.keys()])) this.#tell(name);
+    for (const name of new Set([...draft.changed.keys(), ...draft.formers.keys(), ...draft.givenUp])) this.#tell(name);
     return true;
   }
 

@@ -57,6 +57,27 @@ export const formerCases: readonly ContractCase[] = [
     },
   },
   {
+    title: "a former holder that says so gives the name up, and nobody else can for it [G6]",
+    async run(bench) {
+      for (const takeAway of [rename, remove]) {
+        const holder = bench.holder();
+        const first = await bench.grant("a", holder);
+        await takeAway(bench, first);
+        const giveUp: ChangePart = { kind: "give-up", name: "a", token: first.token };
+        done(await bench.commit(bench.holder(), giveUp));
+        done(await bench.commit(holder, { ...giveUp, token: first.token - 1 }));
+        assert.equal((await bench.judge("a")).kind, "held");
+        done(await bench.commit(holder, giveUp));
+        assert.equal((await bench.store.read("a")).former, null);
+        const { version } = await bench.grant("a", holder);
+        done(await bench.commit(holder, { ...giveUp, token: (await bench.read("a")).token ?? 0 }));
+        assert.equal((await bench.judge("a")).kind, "held");
+        done(await bench.commit(holder, { kind: "remove", name: "a", expect: version }));
+        await bench.elapse(1.1);
+      }
+    },
+  },
+  {
     title: "who gives up a lock, and whoever ends it at once, leaves no former one [G6]",
     async run(bench) {
       const holder = bench.holder();
