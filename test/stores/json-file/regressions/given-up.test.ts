@@ -21,7 +21,7 @@ describe.each(CHANGES)("a name that %s has taken from its holder", (_, change) =
   it("is free at once when that holder gives it up [G2, G6]", async () => {
     const { claim, operator } = await changed(change);
     await claim.release();
-    await operator.claim("arm", NODE);
+    expect((await operator.claim("arm", NODE)).held).toBe(true);
   });
 
   it("is that holder's again when it claims anew, as it is told to [G2, G6]", async () => {
