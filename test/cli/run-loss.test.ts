@@ -73,6 +73,8 @@ describe.concurrent("namehold run, killed", () => {
     const run = lab.start("run", "arm", "--ttl", "60s", "--", "sh", "-c", "echo near=$$; exec sleep 60");
     const command = await run.printedPid("near");
     const guardian = await run.guardianPid();
+    // Stopped first, or it might see its guardian's end and begin to end the command.
+    run.kill("SIGSTOP");
     sendSignal(guardian, "SIGKILL");
     run.kill("SIGKILL");
     await lab.gone(guardian);
