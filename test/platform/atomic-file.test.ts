@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { NameholdError } from "../../src/core/errors.js";
 import { readFileOrAbsent, replaceFile, sweepTemporaries, syncDirectory } from "../../src/platform/atomic-file.js";
-import { Agent } from "./agent-process.ts";
+import { Puppet } from "./puppet-process.ts";
 import { itAsRoot } from "./requirements.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
@@ -49,9 +49,9 @@ describe("replaceFile", () => {
   it("keeps the mode of the file that it replaces, whatever the umask", async () => {
     const path = fileIn(temporaryDirectory());
     chmodSync(path, 0o664);
-    const agent = new Agent();
-    await agent.call("umask", 0o077);
-    await agent.call("replaceFile", path, "new");
+    const puppet = new Puppet();
+    await puppet.call("umask", 0o077);
+    await puppet.call("replaceFile", path, "new");
     expect(modeOf(path)).toBe(0o664);
   });
 
@@ -76,7 +76,7 @@ describe("replaceFile", () => {
     "does not replace a file that this user may not write to, though the directory would let it [G11]",
     async () => {
       const path = fileIn(temporaryDirectory(0o777));
-      const nobody = new Agent();
+      const nobody = new Puppet();
       await nobody.call("becomeNobody");
       expect((await nobody.failure("replaceFile", path, "new")).code).toBe("read-only");
       chmodSync(path, 0o664);
@@ -91,8 +91,8 @@ describe("replaceFile", () => {
   itAsRoot("does not shut the owner out of a file whose owner it cannot keep [G11]", async () => {
     const path = fileIn(temporaryDirectory());
     chownSync(path, NOBODY, NOBODY);
-    const agent = new Agent({ inside: ["setpriv", "--inh-caps=-chown", "--bounding-set=-chown"] });
-    expect(await agent.failure("replaceFile", path, "new")).toMatchObject({
+    const puppet = new Puppet({ inside: ["setpriv", "--inh-caps=-chown", "--bounding-set=-chown"] });
+    expect(await puppet.failure("replaceFile", path, "new")).toMatchObject({
       code: "read-only",
       message: expect.stringContaining(`uid ${NOBODY}`),
     });
@@ -138,28 +138,28 @@ describe("replaceFile", () => {
 
   itAsRoot("leaves the old file whole on a full disk, and says so [G1, G11]", async () => {
     const directory = temporaryDirectory();
-    const agent = new Agent({ inside: ["unshare", "--mount"] });
+    const puppet = new Puppet({ inside: ["unshare", "--mount"] });
     expect(
-      await agent.call("sh", `mount -t tmpfs -o size=64k none ${directory}; printf old > ${directory}/r.json`),
+      await puppet.call("sh", `mount -t tmpfs -o size=64k none ${directory}; printf old > ${directory}/r.json`),
     ).toBe(0);
-    const failure = await agent.failure("replaceFile", join(directory, "r.json"), "x".repeat(100_000));
+    const failure = await puppet.failure("replaceFile", join(directory, "r.json"), "x".repeat(100_000));
     expect(failure).toMatchObject({
       code: "storage-failed",
       message: expect.stringMatching(/disk is full.*free some space/),
     });
     expect(
-      await agent.call("sh", `test "$(cat ${directory}/r.json)" = old; test "$(ls -A ${directory})" = r.json`),
+      await puppet.call("sh", `test "$(cat ${directory}/r.json)" = old; test "$(ls -A ${directory})" = r.json`),
     ).toBe(0);
   });
 
   itAsRoot("leaves the old file whole on a read-only file system [G11]", async () => {
     const directory = temporaryDirectory();
     fileIn(directory);
-    const agent = new Agent({ inside: ["unshare", "--mount"] });
+    const puppet = new Puppet({ inside: ["unshare", "--mount"] });
     expect(
-      await agent.call("sh", `mount --bind ${directory} ${directory}; mount -o remount,ro,bind ${directory}`),
+      await puppet.call("sh", `mount --bind ${directory} ${directory}; mount -o remount,ro,bind ${directory}`),
     ).toBe(0);
-    expect((await agent.failure("replaceFile", join(directory, "registry.json"), "new")).code).toBe("read-only");
+    expect((await puppet.failure("replaceFile", join(directory, "registry.json"), "new")).code).toBe("read-only");
   });
 
   itAsRoot("refuses a file that is a bind mount, with the remedy [G2]", async () => {
@@ -167,12 +167,12 @@ describe("replaceFile", () => {
     const path = fileIn(directory);
     writeFileSync(join(directory, "mounted here.json"), "");
     const mounted = join(directory, "mounted here.json");
-    const agent = new Agent({ inside: ["unshare", "--mount"] });
-    expect(await agent.call("isMountPoint", mounted)).toBe(false);
-    expect(await agent.call("sh", `mount --bind ${path} "${mounted}"`)).toBe(0);
-    expect(await agent.call("isMountPoint", mounted)).toBe(true);
-    expect(await agent.call("isMountPoint", path)).toBe(false);
-    const failure = await agent.failure("replaceFile", mounted, "new");
+    const puppet = new Puppet({ inside: ["unshare", "--mount"] });
+    expect(await puppet.call("isMountPoint", mounted)).toBe(false);
+    expect(await puppet.call("sh", `mount --bind ${path} "${mounted}"`)).toBe(0);
+    expect(await puppet.call("isMountPoint", mounted)).toBe(true);
+    expect(await puppet.call("isMountPoint", path)).toBe(false);
+    const failure = await puppet.failure("replaceFile", mounted, "new");
     expect(failure).toMatchObject({
       code: "read-only",
       message: expect.stringContaining("mount its directory instead"),

@@ -2,14 +2,14 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { bootId, systemClock } from "../../src/platform/clock.js";
-import { Agent, type AgentOptions } from "./agent-process.ts";
+import { Puppet, type PuppetOptions } from "./puppet-process.ts";
 import { itAsRoot, itWithFaketime } from "./requirements.ts";
 
 const HOUR_MS = 3_600_000;
 
 /** How another process's clocks stand off ours. */
-async function offsets(options: AgentOptions): Promise<{ wallMs: number; monotonicMs: number }> {
-  const theirs = await new Agent(options).call("clocks");
+async function offsets(options: PuppetOptions): Promise<{ wallMs: number; monotonicMs: number }> {
+  const theirs = await new Puppet(options).call("clocks");
   return { wallMs: theirs.wallMs - systemClock.wallMs(), monotonicMs: theirs.monotonicMs - systemClock.monotonicMs() };
 }
 
@@ -21,7 +21,7 @@ describe("the monotonic clock", () => {
 
   it("is one scale for all processes of one boot [G4]", async () => {
     const before = systemClock.monotonicMs();
-    const { monotonicMs: theirs } = await new Agent().call("clocks");
+    const { monotonicMs: theirs } = await new Puppet().call("clocks");
     expect(before).toBeLessThan(theirs);
     expect(theirs).toBeLessThan(systemClock.monotonicMs());
   });

@@ -12,8 +12,8 @@ import {
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { FileLock } from "../../src/platform/file-lock.js";
-import { Agent } from "./agent-process.ts";
 import { acquireAsFilelock } from "./fixtures/contender.ts";
+import { Puppet } from "./puppet-process.ts";
 import { itAsRoot } from "./requirements.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
@@ -44,7 +44,7 @@ function modeOf(path: string): number {
 describe("FileLock", () => {
   it("is held by one process at a time, and can be had again after its release [G2]", async () => {
     const path = registryIn(temporaryDirectory());
-    const other = new Agent();
+    const other = new Puppet();
     const ours = fileLock(path);
     expect(ours.tryAcquire()).toBe(true);
     expect(await other.call("tryAcquire", path)).toBe(false);
@@ -57,7 +57,7 @@ describe("FileLock", () => {
 
   it("is free as soon as its holder was killed [G6]", async () => {
     const path = registryIn(temporaryDirectory());
-    const other = new Agent();
+    const other = new Puppet();
     expect(await other.call("tryAcquire", path)).toBe(true);
     await other.kill();
     expect(fileLock(path).tryAcquire()).toBe(true);
@@ -74,7 +74,7 @@ describe("FileLock", () => {
   it("is never held by two at once while a filelock that deletes the file on release joins in [G2, G9]", async () => {
     const path = registryIn(temporaryDirectory());
     const rounds = 500;
-    const [first, second, python] = [new Agent(), new Agent(), new Agent()];
+    const [first, second, python] = [new Puppet(), new Puppet(), new Puppet()];
     const results = await Promise.all([
       first.call("contendWithFileLock", path, rounds),
       second.call("contendWithFileLock", path, rounds),
@@ -191,9 +191,9 @@ describe("FileLock", () => {
 
   it("makes a lock file as wide as the directory, whatever the umask [G9]", async () => {
     const directory = temporaryDirectory(0o775);
-    const agent = new Agent();
-    await agent.call("umask", 0o077);
-    await agent.call("tryAcquire", join(directory, "registry.json"));
+    const puppet = new Puppet();
+    await puppet.call("umask", 0o077);
+    await puppet.call("tryAcquire", join(directory, "registry.json"));
     expect(modeOf(join(directory, "registry.json.lock"))).toBe(0o664);
   });
 
@@ -209,7 +209,7 @@ describe("FileLock", () => {
     const path = registryIn(temporaryDirectory());
     const ours = fileLock(path);
     ours.tryAcquire();
-    const nobody = new Agent();
+    const nobody = new Puppet();
     await nobody.call("becomeNobody");
     expect(await nobody.call("tryAcquire", path)).toBe(false);
     ours.release();
@@ -219,15 +219,15 @@ describe("FileLock", () => {
 
   itAsRoot("says read-only where no lock file can be made [G11]", async () => {
     const path = registryIn(temporaryDirectory());
-    const nobody = new Agent();
+    const nobody = new Puppet();
     await nobody.call("becomeNobody");
     expect((await nobody.failure("tryAcquire", path)).code).toBe("read-only");
   });
 
   itAsRoot("says read-only on a read-only file system [G11]", async () => {
     const directory = temporaryDirectory();
-    const agent = new Agent({ inside: ["unshare", "--mount"] });
-    expect(await agent.call("sh", `mount -t tmpfs -o ro none ${directory}`)).toBe(0);
-    expect((await agent.failure("tryAcquire", join(directory, "registry.json"))).code).toBe("read-only");
+    const puppet = new Puppet({ inside: ["unshare", "--mount"] });
+    expect(await puppet.call("sh", `mount -t tmpfs -o ro none ${directory}`)).toBe(0);
+    expect((await puppet.failure("tryAcquire", join(directory, "registry.json"))).code).toBe("read-only");
   });
 });

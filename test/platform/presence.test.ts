@@ -24,7 +24,7 @@ import { Presence } from "../../src/platform/presence.js";
 import { presenceFileName } from "../../src/platform/presence-path.js";
 import { type PresenceReading, probePresence, sweepPresences } from "../../src/platform/presence-probe.js";
 import { newUlid } from "../../src/platform/process-identity.js";
-import { Agent } from "./agent-process.ts";
+import { Puppet } from "./puppet-process.ts";
 import { itAsRoot } from "./requirements.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
@@ -51,10 +51,10 @@ function createDead(directory: string, instance?: string): string {
   return made;
 }
 
-async function agentWithPresence(directory: string, instance: string, inside?: readonly string[]): Promise<Agent> {
-  const agent = new Agent(inside === undefined ? {} : { inside });
-  await agent.call("createPresence", directory, instance);
-  return agent;
+async function puppetWithPresence(directory: string, instance: string, inside?: readonly string[]): Promise<Puppet> {
+  const puppet = new Puppet(inside === undefined ? {} : { inside });
+  await puppet.call("createPresence", directory, instance);
+  return puppet;
 }
 
 function probe(directory: string, instance: string, nowMs = now()): PresenceReading {
@@ -100,26 +100,26 @@ describe("the presence of a living process", () => {
   it("reads as alive while its process is stopped, ever more silent [G7]", async () => {
     const directory = holdersDirectory();
     const instance = newUlid();
-    const agent = await agentWithPresence(directory, instance);
-    agent.stop();
+    const puppet = await puppetWithPresence(directory, instance);
+    puppet.stop();
     expect(aliveAt(directory, instance, later(now(), 60_000)).beatAgeMs).toBeGreaterThanOrEqual(60_000);
   });
 
   it("is dead the moment its process was killed [G6]", async () => {
     const directory = holdersDirectory();
     const instance = newUlid();
-    const agent = await agentWithPresence(directory, instance);
+    const puppet = await puppetWithPresence(directory, instance);
     expect(probe(directory, instance).kind).toBe("alive");
-    await agent.kill();
+    await puppet.kill();
     expect(probe(directory, instance).kind).toBe("dead");
   });
 
   it("is alive as long as a child that was given its descriptor lives [G7]", async () => {
     const directory = holdersDirectory();
     const instance = newUlid();
-    const agent = await agentWithPresence(directory, instance);
-    const child = await spawnSleeper(agent, instance, true);
-    await agent.kill();
+    const puppet = await puppetWithPresence(directory, instance);
+    const child = await spawnSleeper(puppet, instance, true);
+    await puppet.kill();
     expect(probe(directory, instance).kind).toBe("alive");
     process.kill(child, "SIGKILL");
     await expect.poll(() => probe(directory, instance).kind).toBe("dead");
@@ -139,9 +139,9 @@ describe("the presence of a living process", () => {
   it("is not inherited by a child that was not given it [G6]", async () => {
     const directory = holdersDirectory();
     const instance = newUlid();
-    const agent = await agentWithPresence(directory, instance);
-    const child = await spawnSleeper(agent, instance, false);
-    await agent.kill();
+    const puppet = await puppetWithPresence(directory, instance);
+    const child = await spawnSleeper(puppet, instance, false);
+    await puppet.kill();
     expect(probe(directory, instance).kind).toBe("dead");
     expect(() => process.kill(child, 0)).not.toThrow();
   });
@@ -183,17 +183,17 @@ describe("the presence of a living process", () => {
   itAsRoot("is seen from outside its PID namespace, alive and dead [G6, G7]", async () => {
     const directory = holdersDirectory();
     const instance = newUlid();
-    const agent = await agentWithPresence(directory, instance, ["unshare", "--pid", "--fork", "--kill-child"]);
-    expect(await agent.call("pid")).toBe(1);
+    const puppet = await puppetWithPresence(directory, instance, ["unshare", "--pid", "--fork", "--kill-child"]);
+    expect(await puppet.call("pid")).toBe(1);
     expect(probe(directory, instance).kind).toBe("alive");
-    await agent.kill();
+    await puppet.kill();
     await expect.poll(() => probe(directory, instance).kind).toBe("dead");
   });
 
   itAsRoot("is seen from inside another PID namespace, alive and dead [G6, G7]", async () => {
     const directory = holdersDirectory();
     const { presence, instance } = createHere(directory);
-    const inside = new Agent({ inside: ["unshare", "--pid", "--fork", "--kill-child"] });
+    const inside = new Puppet({ inside: ["unshare", "--pid", "--fork", "--kill-child"] });
     expect(await inside.call("probe", directory, instance)).toMatchObject({ kind: "alive", ttlMs: 30_000 });
     presence.close();
     expect((await inside.call("probe", directory, instance)).kind).toBe("dead");
@@ -202,10 +202,10 @@ describe("the presence of a living process", () => {
   itAsRoot("is seen by another user, alive and dead, whatever the umask [G6, G7]", async () => {
     const directory = holdersDirectory();
     const instance = newUlid();
-    const owner = new Agent();
+    const owner = new Puppet();
     await owner.call("umask", 0o077);
     await owner.call("createPresence", directory, instance);
-    const nobody = new Agent();
+    const nobody = new Puppet();
     await nobody.call("becomeNobody");
     expect((await nobody.call("probe", directory, instance)).kind).toBe("alive");
     await owner.kill();
@@ -214,10 +214,10 @@ describe("the presence of a living process", () => {
 
   itAsRoot("can be made by another user where the registry's directory is open to all", async () => {
     const directory = holdersDirectory(0o777);
-    const root = new Agent();
+    const root = new Puppet();
     await root.call("umask", 0o077);
     await root.call("createPresence", directory, newUlid());
-    const nobody = new Agent();
+    const nobody = new Puppet();
     await nobody.call("becomeNobody");
     const instance = newUlid();
     await nobody.call("createPresence", directory, instance);
@@ -234,7 +234,7 @@ describe("the presence of a living process", () => {
   itAsRoot("of another time namespace has no age here, but lives [G7]", async () => {
     const directory = holdersDirectory();
     const instance = newUlid();
-    await agentWithPresence(directory, instance, [
+    await puppetWithPresence(directory, instance, [
       "unshare",
       "--time",
       "--boottime",
@@ -249,13 +249,13 @@ describe("the presence of a living process", () => {
 describe("making a presence", () => {
   it("is refused while a process of the same instance lives, which is named [G2]", async () => {
     const directory = holdersDirectory();
-    const agent = await agentWithPresence(directory, "robot-1");
-    const pid = await agent.call("pid");
+    const puppet = await puppetWithPresence(directory, "robot-1");
+    const pid = await puppet.call("pid");
     const attempt = () => createHere(directory, "robot-1");
     expect(attempt).toThrow(
       expect.objectContaining({ code: "held", details: { heldBy: { pid, host: "lab", instance: "robot-1" } } }),
     );
-    await agent.kill();
+    await puppet.kill();
     expect(attempt).not.toThrow();
     expect(probe(directory, "robot-1").kind).toBe("alive");
   });
@@ -272,10 +272,10 @@ describe("making a presence", () => {
   it("is won by one of several processes that start as the same instance at once [G2]", async () => {
     const directory = holdersDirectory();
     createDead(directory, "robot-1");
-    const agents = [new Agent(), new Agent(), new Agent(), new Agent()];
-    await Promise.all(agents.map((agent) => agent.call("pid")));
+    const puppets = [new Puppet(), new Puppet(), new Puppet(), new Puppet()];
+    await Promise.all(puppets.map((puppet) => puppet.call("pid")));
     const outcomes = await Promise.allSettled(
-      agents.map((agent) => agent.call("createPresence", directory, "robot-1")),
+      puppets.map((puppet) => puppet.call("createPresence", directory, "robot-1")),
     );
     expect(outcomes.filter((outcome) => outcome.status === "fulfilled")).toHaveLength(1);
     expect(readdirSync(directory)).toHaveLength(1);
@@ -291,7 +291,7 @@ describe("making a presence", () => {
   });
 
   itAsRoot("says read-only where this user may not write [G11]", async () => {
-    const nobody = new Agent();
+    const nobody = new Puppet();
     await nobody.call("becomeNobody");
     expect((await nobody.failure("createPresence", holdersDirectory(), newUlid())).code).toBe("read-only");
   });
@@ -359,7 +359,7 @@ describe("no proof of death", () => {
     const directory = holdersDirectory();
     const { presence, instance } = createHere(directory);
     chmodSync(presence.path, 0o600);
-    const nobody = new Agent();
+    const nobody = new Puppet();
     await nobody.call("becomeNobody");
     expect(await nobody.call("probe", directory, instance)).toMatchObject({
       kind: "doubt",
@@ -423,8 +423,8 @@ describe("sweeping presences", () => {
   });
 });
 
-async function spawnSleeper(agent: Agent, instance: string, inherits: boolean): Promise<number> {
-  const child = await agent.call("spawnSleeper", instance, inherits);
+async function spawnSleeper(puppet: Puppet, instance: string, inherits: boolean): Promise<number> {
+  const child = await puppet.call("spawnSleeper", instance, inherits);
   if (child === undefined) throw new Error("no child was started");
   onTestFinished(() => {
     try {

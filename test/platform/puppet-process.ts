@@ -4,10 +4,10 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import type { Operations } from "./fixtures/agent.ts";
+import type { Operations } from "./fixtures/puppet.ts";
 
-export interface AgentOptions {
-  /** A command that runs the agent: `["unshare", "--pid", "--fork"]`. */
+export interface PuppetOptions {
+  /** A command that runs the puppet: `["unshare", "--pid", "--fork"]`. */
   readonly inside?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -18,12 +18,12 @@ interface Failure {
   readonly heldBy?: { readonly pid: number };
 }
 
-/** A process of fixtures/agent.ts, ended with the test. */
-export class Agent {
+/** A process of fixtures/puppet.ts, ended with the test. */
+export class Puppet {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #lines: AsyncIterator<string>;
 
-  constructor(options: AgentOptions = {}) {
+  constructor(options: PuppetOptions = {}) {
     const [command, ...args] = [...(options.inside ?? []), process.execPath, "--import", HOOK, PROGRAM];
     const env = { ...process.env, ...options.env };
     this.#child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env });
@@ -63,10 +63,10 @@ export class Agent {
   async #ask(name: string, args: readonly unknown[]): Promise<{ value?: unknown; failure?: Failure }> {
     this.#child.stdin.write(`${JSON.stringify([name, ...args])}\n`);
     const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error(`the agent ended during ${name}`);
+    if (done === true) throw new Error(`the puppet ended during ${name}`);
     return JSON.parse(value) as { value?: unknown; failure?: Failure };
   }
 }
 
-const PROGRAM = fileURLToPath(new URL("fixtures/agent.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("fixtures/puppet.ts", import.meta.url));
 const HOOK = new URL("fixtures/resolve-ts.mjs", import.meta.url).href;
