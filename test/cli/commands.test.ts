@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, truncateSync } from "node:fs";
 import { dirname } from "node:path";
 import { describe, expect } from "vitest";
 import { FAILURES } from "../../src/core/errors.js";
+import { canRunAsNobody, mustSkip } from "../platform/requirements.js";
 import { type Lab, MAIN, test } from "./cli-process.js";
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
@@ -150,7 +151,9 @@ describe.concurrent("failures", () => {
     expect(verbose.stderr).toMatch(/at .*show/);
   });
 
-  test("a directory that may not be written is told as that", async ({ lab }) => {
+  const testAsNobody = test.skipIf(mustSkip(canRunAsNobody, "other users cannot read this checkout"));
+
+  testAsNobody("a directory that may not be written is told as that", async ({ lab }) => {
     mkdirSync(dirname(lab.path));
     chmodSync(dirname(lab.path), 0o555);
     const { status, stderr } = runAsNobody(lab, "run", "arm", "--", "echo", "started");

@@ -35,6 +35,8 @@ const workers: Worker[] = [];
 const operations = {
   pid: () => process.pid,
   becomeNobody(): void {
+    // What is loaded at the first call is loaded now: the checkout may lie where nobody else can read.
+    systemClock.monotonicMs();
     process.setgroups?.([]);
     process.setgid?.(65_534);
     process.setuid?.(65_534);
