@@ -199,10 +199,10 @@ describe.concurrent("help", () => {
 function runAsMereUser(lab: Lab, ...args: readonly string[]) {
   chmodSync(lab.directory, 0o755);
   const isRoot = process.getuid?.() === 0;
-  const [program = "", ...first] = [...(isRoot ? WITHOUT_ROOTS_RIGHTS : []), process.execPath];
+  const [program, first] = isRoot ? ["setpriv", [...WITHOUT_RIGHTS, process.execPath]] : [process.execPath, []];
   const env = { ...process.env, MADSCI_REGISTRY_PATH: lab.path };
   return spawnSync(program, [...first, MAIN, ...args], { encoding: "utf8", env });
 }
 
 const RIGHTS = "-dac_override,-dac_read_search";
-const WITHOUT_ROOTS_RIGHTS = ["setpriv", `--inh-caps=${RIGHTS}`, `--bounding-set=${RIGHTS}`];
+const WITHOUT_RIGHTS = [`--inh-caps=${RIGHTS}`, `--bounding-set=${RIGHTS}`];
