@@ -10,7 +10,7 @@ import type { ClockNote } from "./clock-note.js";
 
 /**
  * About one lock that was granted; void when the entry's lock is another instance's. It outlives a lock that was taken
- * away without its holder's doing, until the holder has been told. Moments are on the clock of this boot.
+ * away without its holder's doing, until the holder gives it up. Moments are on the clock of this boot.
  */
 export interface LockNote {
   readonly instance: string;

@@ -25,7 +25,7 @@ export function noteOf(view: View, name: string, lock: RegistryLock | null): Loc
   return lock !== null && note?.instance === lock.holderInstance ? note : undefined;
 }
 
-/** Whose the lock was that somebody took away, for as long as its holder has not been told. */
+/** Whose the lock was that somebody took away, until its holder gives it up. */
 function formerFrom(view: View, holdersDirectory: string, name: string): FormerLock | null {
   const note = view.sidecar.locks.get(name);
   return note === undefined ? null : { lock: note.lock, holder: holderFrom(view, holdersDirectory, note.lock, note) };
