@@ -8,6 +8,9 @@ import { test as plainTest } from "vitest";
 
 export const MAIN = resolve("dist/cli/main.js");
 
+/** How long the pipes of a process that has ended may take to be read, or to be found open still. */
+const DRAIN_MS = 1_000;
+
 export interface CliResult {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -29,11 +32,17 @@ export class CliProcess {
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.stderr += text;
     });
-    // Not `close`: a process that is left over may keep the pipes open, and that must be seen as what it is.
+    // What was written may arrive after the end. But not `close` alone: a process that is left over may keep the pipes
+    // open, and that must be seen as what it is.
     this.ended = new Promise((done) => {
-      child.once("exit", (status, signal) =>
-        setImmediate(() => done({ status, signal, stdout: this.stdout, stderr: this.stderr })),
-      );
+      child.once("exit", (status, signal) => {
+        const finish = (): void => done({ status, signal, stdout: this.stdout, stderr: this.stderr });
+        const patience = setTimeout(finish, DRAIN_MS);
+        child.once("close", () => {
+          clearTimeout(patience);
+          finish();
+        });
+      });
     });
   }
 
