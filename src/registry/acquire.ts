@@ -3,12 +3,14 @@
  */
 import type { ComponentType, Holder, JsonObject } from "../core/entry.js";
 import { type HeldBy, isNameholdError, NameholdError, RegistryError, RegistryLockError } from "../core/errors.js";
+import type { Ending } from "../core/history.js";
 import { type ClaimDecision, decideClaim, heldBy, heldError, holderOf } from "../core/lock-rules.js";
 import { quoteName } from "../core/name.js";
 import type { EntryRecord, Snapshot } from "../core/record.js";
 import { type Clock, later, type MonotonicMs, type WallMs } from "../core/timing.js";
 import { newUlid } from "../platform/process-identity.js";
 import type { ChangePart, Store } from "../stores/store.js";
+import { endingOf } from "./ending.js";
 import type { GrantTurns } from "./grant-turns.js";
 import type { Observer } from "./observer.js";
 import { Wakeup } from "./wakeup.js";
@@ -106,8 +108,9 @@ class Attempt {
   #act(snapshot: Snapshot, decision: ClaimDecision): Promise<Acquired | Snapshot> {
     switch (decision.kind) {
       case "create":
+        return this.#take(snapshot, undefined);
       case "take":
-        return this.#take(snapshot);
+        return this.#take(snapshot, endingOf(decision));
       case "pass-over":
         return this.#write({ kind: "dequeue", name: snapshot.name, ticket: decision.ticket });
       case "held":
@@ -129,11 +132,11 @@ class Attempt {
     }
   }
 
-  #take(snapshot: Snapshot): Promise<Acquired | Snapshot> {
-    return this.#context.turns.run(this.#request.name, () => this.#grant(snapshot));
+  #take(snapshot: Snapshot, ends: Ending | undefined): Promise<Acquired | Snapshot> {
+    return this.#context.turns.run(this.#request.name, () => this.#grant(snapshot, ends));
   }
 
-  async #grant(looked: Snapshot): Promise<Acquired | Snapshot> {
+  async #grant(looked: Snapshot, ends: Ending | undefined): Promise<Acquired | Snapshot> {
     const { store, clock, holder, turns } = this.#context;
     const { record } = looked;
     const inTheWay = holderOf(looked);
@@ -147,7 +150,7 @@ class Attempt {
         write: {
           ...(record === null ? { id: newUlid(), componentType: type } : {}),
           ...(metadata === undefined ? {} : { metadata }),
-          lock: { kind: "grant" },
+          lock: { kind: "grant", ...(ends === undefined ? {} : { ends }) },
         },
       },
     ];

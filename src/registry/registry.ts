@@ -15,6 +15,7 @@ import { newUlid } from "../platform/process-identity.js";
 import type { ChangePart, Recovery, Store } from "../stores/store.js";
 import { acquire, checkComponentType, snapshotOf, type WaitInfo } from "./acquire.js";
 import { Claim, lossError } from "./claim.js";
+import { endingAfter, endingOf } from "./ending.js";
 import { atExit } from "./exit-hook.js";
 import { GrantTurns } from "./grant-turns.js";
 import type { HeartbeatTarget } from "./heartbeat.js";
@@ -220,7 +221,8 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
       if (kept.kind === "held") throw heldError(to, kept.lock, kept.decided);
       const state = this.#judge(source);
       if (state.kind === "held" && options.force !== true) throw heldError(from, state.lock, state.decided);
-      const part: ChangePart = { kind: "rename", name: from, to, expect: record.version };
+      const judged = state.kind === "free" && record.holder !== null ? { expectHolder: record.holder.version } : {};
+      const part: ChangePart = { kind: "rename", name: from, to, expect: record.version, ...judged };
       if ((await this.#commit(part)).kind === "done") return record.entry.id;
     }
   }
@@ -241,7 +243,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
       if (token === null && options.now !== true) throw cannotTell(name, entry.lock);
       const lock =
         options.now === true
-          ? ({ kind: "clear", word } as const)
+          ? ({ kind: "clear", word, ends: { how: "revoked", detail: options.reason } } as const)
           : ({ kind: "revoke", reason: options.reason } as const);
       return { kind: "put", name, expect: version, write: { lock } };
     });
@@ -261,7 +263,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
       if (entry.lock === null || holder === null) return null;
       const state = this.#judge(snapshot);
       if (state.kind === "held") throw heldError(name, entry.lock, state.decided);
-      const lock = { kind: "clear", word: { reason: "removed" } } as const;
+      const lock = { kind: "clear", word: { reason: "removed" }, ends: endingOf(state) } as const;
       return { kind: "put", name, expect: version, expectHolder: holder.version, write: { lock } };
     });
   }
@@ -349,14 +351,14 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     heartbeat.forget(claim.name, this);
     const tried = new Set<string>();
     let name = claim.loss?.renamedTo ?? claim.name;
-    let ours = await this.#clearLock(name, claim.token);
+    let ours = await this.#clearLock(name, claim);
     // Its lock has gone along with every rename, of which the claim may not have been told yet.
     while (!ours) {
       tried.add(name);
       const renamedTo = (await this.store.heartbeat(holder, new Map([[name, claim.token]]))).get(name)?.renamedTo;
       if (renamedTo === undefined || tried.has(renamedTo)) break;
       name = renamedTo;
-      ours = await this.#clearLock(name, claim.token);
+      ours = await this.#clearLock(name, claim);
     }
     if (!ours) await this.#giveUpFormer(claim);
     if (this.#claims.get(claim.name) === claim) this.#claims.delete(claim.name);
@@ -371,15 +373,16 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   }
 
   /** @returns whether this holder's lock with the token was there */
-  async #clearLock(name: string, token: number): Promise<boolean> {
+  async #clearLock(name: string, { token, loss }: Claim): Promise<boolean> {
     const { instance } = this.lockManager.holder;
+    const ends = endingAfter(loss);
     let ours = false;
     await this.#update(name, ({ record }) => {
       // Without a token, the note of it was lost with the sidecar; the lock is this instance's all the same.
       ours = record?.entry.lock?.holderInstance === instance && (record.token ?? token) === token;
       return record === null || !ours
         ? null
-        : { kind: "put", name, expect: record.version, write: { lock: { kind: "clear" }, touch: true } };
+        : { kind: "put", name, expect: record.version, write: { lock: { kind: "clear", ends }, touch: true } };
     });
     return ours;
   }

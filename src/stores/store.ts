@@ -2,18 +2,19 @@
  * The contract of a store: it keeps records, atomically, and decides nothing. What may happen to a lock is decided by
  * `core/lock-rules.ts`; a store checks preconditions and answers.
  *
- * Five verbs. Contention and conflict are results; errors (`NameholdError`) are for faults. A store never repeats a
+ * Five verbs, and what is remembered. Contention and conflict are results; errors (`NameholdError`) are for faults. A store never repeats a
  * write by itself. `src/testing/store-contract.ts` is this page as a test suite.
  */
 import type { ComponentType, Holder, JsonObject } from "../core/entry.js";
+import type { Ending, HistoryQuery, PastHold } from "../core/history.js";
 import type { Loss, Snapshot, Version } from "../core/record.js";
 
 /** How an entry's lock changes. The store stamps the times by its own clock. */
 export type LockWrite =
-  /** The lock becomes `Change.holder`'s, with a new fencing token. */
-  | { readonly kind: "grant" }
-  /** The lock goes away; `word` is left for its former holder's next heartbeat. */
-  | { readonly kind: "clear"; readonly word?: Loss }
+  /** The lock becomes `Change.holder`'s, with a new fencing token. `ends`: how the one that it replaces ended. Default `lost`. */
+  | { readonly kind: "grant"; readonly ends?: Ending }
+  /** The lock goes away; `word` is left for its former holder's next heartbeat. `ends` is `released` by default. */
+  | { readonly kind: "clear"; readonly word?: Loss; readonly ends?: Ending }
   /** The lock stays, marked: its holder is told at its next heartbeat and is not refreshed again. */
   | { readonly kind: "revoke"; readonly reason: string };
 
@@ -48,14 +49,28 @@ export type ChangePart =
     }
   /**
    * The entry goes. A lock that was on it is the name's `former` one until it is given up, its holder has ended, or is
-   * silent past its TTL. To have told the holder is not enough: the telling may get lost.
+   * silent past its TTL. To have told the holder is not enough: the telling may get lost. `expectHolder` as in `put`, for
+   * who judged the lock to be nobody's any more. `ends` is `lost` by default.
    */
-  | { readonly kind: "remove"; readonly name: string; readonly expect: Version; readonly word?: Loss }
+  | {
+      readonly kind: "remove";
+      readonly name: string;
+      readonly expect: Version;
+      readonly expectHolder?: Version;
+      readonly word?: Loss;
+      readonly ends?: Ending;
+    }
   /**
    * Moves the entry, text and lock included; refused when `to` exists. The lock is marked revoked, and is the former one
-   * of the old name as after `remove`.
+   * of the old name as after `remove`: its hold of the old name has ended as `renamed`. `expectHolder` as in `remove`.
    */
-  | { readonly kind: "rename"; readonly name: string; readonly to: string; readonly expect: Version }
+  | {
+      readonly kind: "rename";
+      readonly name: string;
+      readonly to: string;
+      readonly expect: Version;
+      readonly expectHolder?: Version;
+    }
   /** `Change.holder` gives up what was its lock with this token; does nothing where it is nobody's former lock. */
   | { readonly kind: "give-up"; readonly name: string; readonly token: number }
   /** `Change.holder` joins the queue of `name` at its end. A ticket that is queued already keeps its place. */
@@ -72,8 +87,11 @@ export interface Change {
 }
 
 export type CommitResult =
-  /** Written, as durable as the store promises. `snapshots` shows each name the parts mention, as it is now. */
-  | { readonly kind: "done"; readonly snapshots: ReadonlyMap<string, Snapshot> }
+  /**
+   * Written, as durable as the store promises. `snapshots` shows each name the parts mention, as it is now. `backup`: when
+   * IDs went away or changed, the file of what was there before, which an import takes.
+   */
+  | { readonly kind: "done"; readonly snapshots: ReadonlyMap<string, Snapshot>; readonly backup?: string }
   /** A precondition failed and nothing was changed. `snapshots` shows the names as they are. */
   | { readonly kind: "conflict"; readonly snapshots: ReadonlyMap<string, Snapshot> }
   /** The write may or may not have happened: read back, do not repeat blindly. */
@@ -90,6 +108,11 @@ export interface StoreCapabilities {
 
 export interface ListFilter {
   readonly componentType?: ComponentType;
+}
+
+export interface WatchOptions {
+  readonly names?: readonly string[];
+  readonly signal: AbortSignal;
 }
 
 export interface Store {
@@ -111,10 +134,16 @@ export interface Store {
 
   /**
    * Yields whenever one of `names` (all, when not given) may have changed, its holder's death included where the
-   * store can prove it. Yields once as soon as it listens, so that "watch, then read" misses nothing. Ends when
-   * `signal` aborts.
+   * store can prove it: which, or null when any may have. Yields null once as soon as it listens, so that "watch, then
+   * read" misses nothing. Ends when `signal` aborts.
    */
-  watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void>;
+  watch(options: WatchOptions): AsyncIterable<readonly string[] | null>;
+
+  /**
+   * Ended holds, the last to end first; of one that stands, the entry itself tells. As far back as the store remembers,
+   * which is bounded. Recording must not make a commit fail: what cannot be recorded is lost.
+   */
+  history(query: HistoryQuery): AsyncIterable<PastHold>;
 
   /**
    * Gives up all locks of the holder and leaves every queue, synchronously and within a bounded time; for the last

@@ -1,7 +1,8 @@
 import type { Holder } from "../core/entry.js";
 import { type ErrorCode, NameholdError } from "../core/errors.js";
+import type { HistoryQuery, PastHold } from "../core/history.js";
 import type { Loss, Snapshot } from "../core/record.js";
-import type { Change, CommitResult, ListFilter, Store, StoreCapabilities } from "../stores/store.js";
+import type { Change, CommitResult, ListFilter, Store, StoreCapabilities, WatchOptions } from "../stores/store.js";
 
 export type FaultyVerb = "read" | "commit" | "heartbeat";
 
@@ -98,8 +99,12 @@ export class FaultyStore implements Store {
     return this.#inner.list(filter);
   }
 
-  watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void> {
+  watch(options: WatchOptions): AsyncIterable<readonly string[] | null> {
     return this.#inner.watch(options);
+  }
+
+  history(query: HistoryQuery): AsyncIterable<PastHold> {
+    return this.#inner.history(query);
   }
 
   releaseNow(holder: Holder): void {

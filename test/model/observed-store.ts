@@ -1,7 +1,15 @@
 import type { Holder } from "../../src/core/entry.js";
+import type { HistoryQuery, PastHold } from "../../src/core/history.js";
 import type { Loss, Snapshot } from "../../src/core/record.js";
 import type { MemoryStore } from "../../src/stores/memory/memory-store.js";
-import type { Change, CommitResult, ListFilter, Store, StoreCapabilities } from "../../src/stores/store.js";
+import type {
+  Change,
+  CommitResult,
+  ListFilter,
+  Store,
+  StoreCapabilities,
+  WatchOptions,
+} from "../../src/stores/store.js";
 import type { ManualClock } from "../../src/testing/manual-clock.js";
 import type { ReferenceModel, Role } from "./reference-model.js";
 
@@ -49,8 +57,12 @@ export class ObservedStore implements Store {
     return this.#inner.list(filter);
   }
 
-  watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void> {
+  watch(options: WatchOptions): AsyncIterable<readonly string[] | null> {
     return this.#inner.watch(options);
+  }
+
+  history(query: HistoryQuery): AsyncIterable<PastHold> {
+    return this.#inner.history(query);
   }
 
   releaseNow(holder: Holder): void {

@@ -1,8 +1,17 @@
 import type { Holder } from "../../src/core/entry.js";
+import type { HistoryQuery, PastHold } from "../../src/core/history.js";
 import type { EntryRecord, Loss, Snapshot } from "../../src/core/record.js";
 import type { Clock } from "../../src/core/timing.js";
 import type { MemoryStore } from "../../src/stores/memory/memory-store.js";
-import type { Change, ChangePart, CommitResult, ListFilter, Store, StoreCapabilities } from "../../src/stores/store.js";
+import type {
+  Change,
+  ChangePart,
+  CommitResult,
+  ListFilter,
+  Store,
+  StoreCapabilities,
+  WatchOptions,
+} from "../../src/stores/store.js";
 
 /** A store that breaks the contract in one way, and the case that must notice. */
 export interface Mutant {
@@ -40,8 +49,12 @@ export class Handle implements Store {
     return this.inner.list(filter);
   }
 
-  watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void> {
+  watch(options: WatchOptions): AsyncIterable<readonly string[] | null> {
     return this.inner.watch(options);
+  }
+
+  history(query: HistoryQuery): AsyncIterable<PastHold> {
+    return this.inner.history(query);
   }
 
   releaseNow(holder: Holder): void {

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../src/core/entry.js";
 import { isNameholdError } from "../../src/core/errors.js";
 import type { EntryRecord, Snapshot } from "../../src/core/record.js";
 import type { MemoryStore } from "../../src/stores/memory/memory-store.js";
-import type { Change, ChangePart, CommitResult, ListFilter } from "../../src/stores/store.js";
+import type { Change, ChangePart, CommitResult, ListFilter, WatchOptions } from "../../src/stores/store.js";
 import { Disguise, Handle, type Mutant, presentVersion, withParts } from "./mutant.js";
 
 /** Faults about entries, their text, lists and watches. */
@@ -182,17 +182,14 @@ export const recordMutants: readonly Mutant[] = [
     caughtBy: "a watch keeps a change that comes while nobody asks [G12]",
     breakStore: () => (store) =>
       new (class extends Handle {
-        override async *watch(options: {
-          readonly names?: readonly string[];
-          readonly signal: AbortSignal;
-        }): AsyncIterable<void> {
+        override async *watch(options: WatchOptions): AsyncIterable<null> {
           if (options.signal.aborted) return;
-          yield;
+          yield null;
           while (!options.signal.aborted) {
             const fresh = store.watch(options)[Symbol.asyncIterator]();
             await fresh.next();
             if ((await fresh.next()).done === true) return;
-            yield;
+            yield null;
           }
         }
       })(store),
@@ -243,12 +240,12 @@ class OwnChangesOnly extends Handle {
     return result;
   }
 
-  override async *watch({ signal }: { readonly signal: AbortSignal }): AsyncIterable<void> {
+  override async *watch({ signal }: WatchOptions): AsyncIterable<null> {
     let told = Promise.withResolvers<void>();
     this.#tell = () => told.resolve();
     signal.addEventListener("abort", this.#tell);
     while (!signal.aborted) {
-      yield;
+      yield null;
       await told.promise;
       told = Promise.withResolvers<void>();
     }

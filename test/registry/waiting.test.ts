@@ -132,8 +132,8 @@ describe("a waiter", () => {
 });
 
 /** A watch that tells of its beginning, as it must, and of nothing else. */
-async function* silence(signal: AbortSignal): AsyncIterable<void> {
-  yield;
+async function* silence(signal: AbortSignal): AsyncIterable<null> {
+  yield null;
   await new Promise((resolve) => signal.addEventListener("abort", resolve));
 }
 

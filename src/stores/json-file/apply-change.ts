@@ -141,10 +141,12 @@ function noteLock({ work, holder }: ChangeContext, name: string, before: Registr
   }
 }
 
-function prepareRemove({ work }: ChangeContext, part: Part<"remove">): (() => void) | undefined {
+function prepareRemove(context: ChangeContext, part: Part<"remove">): (() => void) | undefined {
+  const { work } = context;
   const present = work.document.entryText(part.name);
   if (present !== part.expect) return undefined;
   const before = readEntry(present, work.reading.wall);
+  if (!isHolderAs(context, part, before)) return undefined;
   return () => {
     work.document.removeEntry(part.name);
     if (before.lock === null) work.sidecar.locks.delete(part.name);
@@ -154,11 +156,13 @@ function prepareRemove({ work }: ChangeContext, part: Part<"remove">): (() => vo
   };
 }
 
-function prepareRename({ work }: ChangeContext, part: Part<"rename">): (() => void) | undefined {
+function prepareRename(context: ChangeContext, part: Part<"rename">): (() => void) | undefined {
+  const { work } = context;
   const { name, to } = part;
   const present = work.document.entryText(name);
   if (present !== part.expect || work.document.has(to)) return undefined;
   const before = readEntry(present, work.reading.wall);
+  if (!isHolderAs(context, part, before)) return undefined;
   return () => {
     work.document.renameEntry(name, to);
     markRevoked(work, { name, to, before }, `renamed to ${JSON.stringify(to)}`);
@@ -249,6 +253,10 @@ function editQueue(work: Work, name: string, edit: (queue: Queue) => Queue): voi
   const queue = edit(work.sidecar.waiters.get(name) ?? []);
   if (queue.length === 0) work.sidecar.waiters.delete(name);
   else work.sidecar.waiters.set(name, queue);
+}
+
+function isHolderAs(context: ChangeContext, part: Part<"remove" | "rename">, before: RegistryEntry): boolean {
+  return part.expectHolder === undefined || part.expectHolder === holderVersion(context, part.name, before);
 }
 
 /** Of the lock's holder, or of the former one. */

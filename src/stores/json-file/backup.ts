@@ -12,9 +12,10 @@ const EVIDENCE_MAX = 20;
  * Keeps the registry's text as it was before IDs went away or changed. The oldest beyond 100 are deleted.
  *
  * @param why part of the file's name: `rename`, `remove`, `import`
+ * @returns the path
  * @see docs/SPEC.md#G1
  */
-export function backUp(holdersDirectory: string, text: string, why: string, now: WallMs): void {
+export function backUp(holdersDirectory: string, text: string, why: string, now: WallMs): string {
   const directory = join(holdersDirectory, "backups");
   makeDirectory(directory);
   const stamp = stampOf(now);
@@ -23,6 +24,7 @@ export function backUp(holdersDirectory: string, text: string, why: string, now:
   const path = join(directory, `${stamp}-${String(sameMoment).padStart(3, "0")}-${why}.json`);
   replaceFile(path, text, { durable: true, keepLink: false });
   deleteOldest(directory, older, BACKUPS_MAX - 1);
+  return path;
 }
 
 /**

@@ -46,7 +46,7 @@ export class FileWatch {
     this.#clock = clock;
   }
 
-  async *changes(names: readonly string[] | undefined, signal: AbortSignal): AsyncIterable<void> {
+  async *changes(names: readonly string[] | undefined, signal: AbortSignal): AsyncIterable<null> {
     const ends = AbortSignal.any([signal, this.#closing.signal]);
     let changed = true;
     let wake = (): void => undefined;
@@ -70,7 +70,7 @@ export class FileWatch {
           continue;
         }
         changed = false;
-        yield;
+        yield null;
       }
     } finally {
       ends.removeEventListener("abort", onEnd);

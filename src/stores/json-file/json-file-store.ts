@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import type { Holder } from "../../core/entry.js";
 import { isNameholdError, NameholdError } from "../../core/errors.js";
+import type { HistoryQuery, PastHold } from "../../core/history.js";
 import type { Loss, Snapshot } from "../../core/record.js";
 import { EntryDamage } from "../../core/text/entry-text.js";
 import type { Clock, MonotonicMs } from "../../core/timing.js";
@@ -9,9 +10,19 @@ import { systemClock } from "../../platform/clock.js";
 import { Presence } from "../../platform/presence.js";
 import { sweepPresences } from "../../platform/presence-probe.js";
 import { resolveLinks } from "../../platform/real-path.js";
-import type { Change, CommitResult, DamageReport, ListFilter, Recovery, Store, StoreCapabilities } from "../store.js";
+import type {
+  Change,
+  CommitResult,
+  DamageReport,
+  ListFilter,
+  Recovery,
+  Store,
+  StoreCapabilities,
+  WatchOptions,
+} from "../store.js";
 import { applyChange } from "./apply-change.js";
 import { FileWatch } from "./file-watch.js";
+import { readHistory } from "./history-file.js";
 import { namedInstances, prune } from "./prune.js";
 import { refreshLocks, releaseAll } from "./refresh-locks.js";
 import { RegistryFile } from "./registry-file.js";
@@ -87,12 +98,14 @@ export class JsonFileStore implements Store {
     }
   }
 
-  #commit(change: Change): Promise<CommitResult> {
+  async #commit(change: Change): Promise<CommitResult> {
     const needsPresence = change.parts.some(
       (part) => part.kind === "enqueue" || (part.kind === "put" && part.write.lock?.kind === "grant"),
     );
-    return this.#file.inTurn((work): CommitResult => {
+    let written: Work | undefined;
+    const result = await this.#file.inTurn((work): CommitResult => {
       this.#checkOpen();
+      written = work;
       if (needsPresence) this.#ensurePresence(work, change.holder);
       const context = { work, holder: change.holder, holdersDirectory: this.#file.files.holdersDirectory };
       const done = applyChange(context, change);
@@ -100,6 +113,8 @@ export class JsonFileStore implements Store {
       const snapshots = new Map(names.map((name) => [name, this.#snapshot(work, name)]));
       return { kind: done ? "done" : "conflict", snapshots };
     });
+    const backup = written?.backupPath;
+    return result.kind === "done" && backup != null ? { ...result, backup } : result;
   }
 
   async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
@@ -134,9 +149,14 @@ export class JsonFileStore implements Store {
     if (damage !== undefined) throw damage;
   }
 
-  watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void> {
+  watch(options: WatchOptions): AsyncIterable<readonly string[] | null> {
     this.#checkOpen();
     return this.#watch.changes(options.names, options.signal);
+  }
+
+  async *history(query: HistoryQuery): AsyncIterable<PastHold> {
+    this.#checkOpen();
+    yield* readHistory(this.#file.files.holdersDirectory, query);
   }
 
   releaseNow(holder: Holder): void {

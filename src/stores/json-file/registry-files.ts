@@ -81,6 +81,7 @@ export class RegistryFiles {
       obstacle: null,
       identityChanged: false,
       keepBackup: null,
+      backupPath: null,
       afterWrite: [],
     };
     if (assessment.kind === "damaged") this.#goOn(work, assessment);
@@ -115,7 +116,7 @@ export class RegistryFiles {
     const isChanged = before === undefined ? work.identityChanged : work.document.toString() !== before;
     if (isChanged) work.document.setUpdatedAt(work.reading.wall);
     if (work.keepBackup !== null && before !== undefined)
-      backUp(this.holdersDirectory, before, work.keepBackup, work.reading.wall);
+      work.backupPath = backUp(this.holdersDirectory, before, work.keepBackup, work.reading.wall);
     reserveTokens(this.#ceilingPath, work.sidecar.lastToken);
     const sidecarBefore = this.#writeSidecar(work.sidecar, checkTurn);
     let isWritten = !isChanged;

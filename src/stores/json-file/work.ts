@@ -20,6 +20,8 @@ export interface Work extends View {
   identityChanged: boolean;
   /** An ID that was known goes away or changes: a backup is kept. */
   keepBackup: string | null;
+  /** Where it was kept, once it is written. */
+  backupPath: string | null;
   /** Called when all is written, still under the lock. */
   readonly afterWrite: (() => void)[];
 }

@@ -1,5 +1,6 @@
 import type { Holder } from "../../core/entry.js";
 import { NameholdError, RegistryError } from "../../core/errors.js";
+import type { Ending, PastHold } from "../../core/history.js";
 import { heldBy, newLock } from "../../core/lock-rules.js";
 import { quoteName } from "../../core/name.js";
 import type { Loss, Version } from "../../core/record.js";
@@ -9,6 +10,7 @@ import { importedEntry } from "../../core/text/imported-entry.js";
 import type { WallMs } from "../../core/timing.js";
 import { nextToken } from "../../core/token.js";
 import type { ChangePart, EntryWrite, LockWrite } from "../store.js";
+import { pastHold } from "./past-hold.js";
 import type { Beat, Lock, Row } from "./row.js";
 
 export interface DraftBase {
@@ -30,6 +32,7 @@ export class Draft {
   readonly formers = new Map<string, Lock | null>();
   /** Names of which the former lock was given up. */
   readonly givenUp = new Set<string>();
+  readonly ended: PastHold[] = [];
   readonly words: { readonly instance: string; readonly name: string; readonly word: Loss }[] = [];
   lastToken: number;
   readonly #base: DraftBase;
@@ -118,6 +121,7 @@ export class Draft {
     const { beat, holder } = this.#base;
     switch (write.kind) {
       case "grant":
+        this.#end(name, row, write.ends ?? { how: "lost" });
         this.lastToken = nextToken(this.lastToken, beat.wallAt);
         this.#leaveWord(name, row.lock, { reason: "taken", by: heldBy(newLock(holder, beat.wallAt)) });
         this.formers.set(name, null);
@@ -128,6 +132,7 @@ export class Draft {
           waiters: row.waiters.map((waiter) => ({ ...waiter, offeredAt: null })),
         };
       case "clear":
+        this.#end(name, row, write.ends ?? { how: "released" });
         this.#leaveWord(name, row.lock, write.word);
         this.#forgetFormer(row.lock);
         return { ...row, lock: null };
@@ -138,18 +143,20 @@ export class Draft {
     }
   }
 
-  #remove({ name, expect, word }: ChangePart & { kind: "remove" }): boolean {
+  #remove({ name, expect, expectHolder, word, ends }: ChangePart & { kind: "remove" }): boolean {
     const row = this.#row(name);
-    if (row?.version !== expect) return false;
+    if (row?.version !== expect || !isHolderAs(expectHolder, row)) return false;
+    this.#end(name, row, ends ?? { how: "lost" });
     this.#leaveWord(name, row.lock, word);
     this.#leaveFormer(name, row.lock);
     this.changed.set(name, null);
     return true;
   }
 
-  #rename({ name, to, expect }: ChangePart & { kind: "rename" }): boolean {
+  #rename({ name, to, expect, expectHolder }: ChangePart & { kind: "rename" }): boolean {
     const row = this.#row(name);
-    if (row?.version !== expect || this.#row(to) !== undefined) return false;
+    if (row?.version !== expect || this.#row(to) !== undefined || !isHolderAs(expectHolder, row)) return false;
+    this.#end(name, row, { how: "renamed", detail: to });
     this.#leaveWord(name, row.lock, { reason: "renamed", renamedTo: to });
     this.#leaveFormer(name, row.lock);
     this.changed.set(name, null);
@@ -190,6 +197,11 @@ export class Draft {
     return true;
   }
 
+  #end(name: string, { lock, text }: Row, ending: Ending): void {
+    if (lock !== null)
+      this.ended.push(pastHold({ name, id: entryIdOf(text), lock, until: this.#base.beat.wallAt, ending }));
+  }
+
   #leaveWord(name: string, lock: Lock | null, word: Loss | undefined): void {
     if (lock !== null && word !== undefined) this.words.push({ instance: lock.holder.instance, name, word });
   }
@@ -211,6 +223,10 @@ export class Draft {
 
 function revoked(lock: Lock | null, reason: string, { wallAt }: Beat): Lock | null {
   return lock === null ? null : { ...lock, revocation: { reason, at: wallAt } };
+}
+
+function isHolderAs(expected: Version | undefined, { lock }: Row): boolean {
+  return expected === undefined || lock?.beat.version === expected;
 }
 
 function newEntry({ id, componentType }: EntryWrite, now: WallMs): string {

@@ -1,12 +1,17 @@
 import type { Holder, RegistryLock } from "../../core/entry.js";
 import { NameholdError } from "../../core/errors.js";
+import { type HistoryQuery, isAskedFor, type PastHold } from "../../core/history.js";
 import { heldBy } from "../../core/lock-rules.js";
 import type { EntryRecord, Evidence, HolderRecord, Loss, Snapshot, Version } from "../../core/record.js";
+import { entryIdOf } from "../../core/text/entry-id.js";
 import { readEntry } from "../../core/text/entry-text.js";
 import { type Clock, later } from "../../core/timing.js";
 import type { Change } from "../store.js";
 import { Draft } from "./draft.js";
+import { pastHold } from "./past-hold.js";
 import type { Beat, Lock, Row } from "./row.js";
+
+const HISTORY_MAX = 10_000;
 
 interface Presence {
   dead: boolean;
@@ -23,6 +28,8 @@ export class MemoryState {
   readonly #formers = new Map<string, Lock>();
   readonly #presences = new Map<string, Presence>();
   readonly #listeners = new Set<(name: string) => void>();
+  /** The last to end comes last. */
+  readonly #history: PastHold[] = [];
   #lastToken = 0;
   #lastVersion = 0;
 
@@ -61,6 +68,7 @@ export class MemoryState {
     for (const name of draft.givenUp) this.#formers.delete(name);
     for (const [name, lock] of draft.formers) this.#keepFormer(name, lock);
     for (const [name, row] of draft.changed) this.#keep(name, row);
+    for (const hold of draft.ended) this.#remember(hold);
     for (const { instance, name, word } of draft.words) this.#presence(instance).words.set(name, word);
     for (const name of new Set([...draft.changed.keys(), ...draft.formers.keys(), ...draft.givenUp])) this.#tell(name);
     return true;
@@ -82,7 +90,10 @@ export class MemoryState {
   releaseNow(holder: Holder): void {
     for (const name of Array.from(this.#presence(holder.instance).locked)) {
       const row = this.#rows.get(name);
-      if (row === undefined) continue;
+      if (row?.lock == null) continue;
+      const { lock, text } = row;
+      const ending = { how: "released" } as const;
+      this.#remember(pastHold({ name, id: entryIdOf(text), lock, until: this.#clock.wallMs(), ending }));
       this.#keep(name, { ...row, lock: null });
       this.#tell(name);
     }
@@ -99,6 +110,10 @@ export class MemoryState {
     presence.dead = true;
     this.#leaveQueues(instance);
     for (const name of [...presence.locked, ...this.#namesKeptFor(instance)]) this.#tell(name);
+  }
+
+  history(query: HistoryQuery): readonly PastHold[] {
+    return this.#history.filter((hold) => isAskedFor(hold, query)).toReversed();
   }
 
   /** Calls `listener` with each name that has changed. @returns the end of that */
@@ -205,6 +220,11 @@ export class MemoryState {
   #newVersion(): Version {
     this.#lastVersion += 1;
     return String(this.#lastVersion) as Version;
+  }
+
+  #remember(hold: PastHold): void {
+    this.#history.push(hold);
+    if (this.#history.length > HISTORY_MAX) this.#history.shift();
   }
 
   #tell(name: string): void {

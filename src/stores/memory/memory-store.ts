@@ -1,8 +1,9 @@
 import type { Holder } from "../../core/entry.js";
 import { NameholdError } from "../../core/errors.js";
+import type { HistoryQuery, PastHold } from "../../core/history.js";
 import type { Loss, Snapshot } from "../../core/record.js";
 import type { Clock } from "../../core/timing.js";
-import type { Change, CommitResult, ListFilter, Store, StoreCapabilities } from "../store.js";
+import type { Change, CommitResult, ListFilter, Store, StoreCapabilities, WatchOptions } from "../store.js";
 import { Bell } from "./bell.js";
 import { MemoryState } from "./memory-state.js";
 
@@ -72,30 +73,35 @@ export class MemoryStore implements Store {
     }
   }
 
-  async *watch(options: { readonly names?: readonly string[]; readonly signal: AbortSignal }): AsyncIterable<void> {
+  async *watch(options: WatchOptions): AsyncIterable<readonly string[] | null> {
     this.#assertOpen();
     const wanted = options.names === undefined ? undefined : new Set(options.names);
     const bell = new Bell();
     const unsubscribe = this.#state.subscribe((name) => {
-      if (wanted?.has(name) !== false) bell.ring();
+      if (wanted?.has(name) !== false) bell.ring(name);
     });
     const signals = [options.signal, this.#closing.signal];
     // Not only when the reader comes back: he may have left for good.
     const end = (): void => {
       unsubscribe();
-      bell.ring();
+      bell.end();
     };
     for (const signal of signals) signal.addEventListener("abort", end);
     try {
-      await bell.heard();
+      let news = await bell.heard();
       while (!signals.some((signal) => signal.aborted)) {
-        yield;
-        await bell.heard();
+        yield news;
+        news = await bell.heard();
       }
     } finally {
       unsubscribe();
       for (const signal of signals) signal.removeEventListener("abort", end);
     }
+  }
+
+  async *history(query: HistoryQuery): AsyncIterable<PastHold> {
+    this.#assertOpen();
+    yield* this.#state.history(query);
   }
 
   releaseNow(holder: Holder): void {

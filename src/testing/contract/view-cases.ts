@@ -202,10 +202,10 @@ async function writeAround(other: Bench, names: readonly string[]): Promise<read
 /** A reader of a watch, who asks once at a time. */
 class Reader {
   readonly #bench: Bench;
-  readonly #watch: AsyncIterator<void>;
-  #asked: Promise<IteratorResult<void>> | undefined;
+  readonly #watch: AsyncIterator<unknown>;
+  #asked: Promise<IteratorResult<unknown>> | undefined;
 
-  constructor(bench: Bench, watch: AsyncIterator<void>) {
+  constructor(bench: Bench, watch: AsyncIterator<unknown>) {
     this.#bench = bench;
     this.#watch = watch;
   }
@@ -223,7 +223,7 @@ class Reader {
     await Promise.all([this.next(`the yield after ${what}`), change()]);
   }
 
-  #ask(): Promise<IteratorResult<void>> {
+  #ask(): Promise<IteratorResult<unknown>> {
     this.#asked ??= this.#watch.next();
     return this.#asked;
   }
@@ -246,6 +246,6 @@ async function watching(
   }
 }
 
-async function untilDone(watch: AsyncIterator<void>): Promise<void> {
+async function untilDone(watch: AsyncIterator<unknown>): Promise<void> {
   for (;;) if ((await watch.next()).done === true) return;
 }

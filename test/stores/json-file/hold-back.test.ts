@@ -77,6 +77,7 @@ function workOn(locks: Readonly<Record<string, RegistryLock | null>>): Work {
     obstacle: null,
     identityChanged: false,
     keepBackup: null,
+    backupPath: null,
     afterWrite: [],
   };
 }

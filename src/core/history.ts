@@ -1,0 +1,46 @@
+/** What is remembered of holds that are over. */
+import type { HeldBy } from "./errors.js";
+import type { WallMs } from "./timing.js";
+
+/**
+ * How a hold ended.
+ *
+ * - `released`: its holder gave it up.
+ * - `crashed`: its process was proved dead. It may have died at any moment since its last heartbeat.
+ * - `silent`: it gave no sign of life for its TTL.
+ * - `revoked`: an operator ended it.
+ * - `renamed`: the name was given to nobody, its entry another name, while it was held.
+ * - `lost`: it was taken away otherwise: by a removal, an import, a Python process.
+ */
+export interface Ending {
+  readonly how: "released" | "crashed" | "silent" | "revoked" | "renamed" | "lost";
+  /** The operator's words, the new name, who took it. */
+  readonly detail?: string;
+}
+
+/** One holder's time with one name. */
+export interface PastHold {
+  readonly name: string;
+  /** The entry's ID, by which its holds are found under its earlier names. */
+  readonly id: string;
+  readonly holder: HeldBy;
+  /** Null for holders that take none (Python). */
+  readonly token: number | null;
+  readonly since: WallMs;
+  readonly lastHeartbeat: WallMs;
+  /** When its lock went away; for `crashed` and `silent`, when somebody took it away. */
+  readonly until: WallMs;
+  readonly ending: Ending;
+  /** Nobody told of its end: it was inferred from what a later look found (a Python process has written the file). */
+  readonly observed: boolean;
+}
+
+/** Holds of that name or of that ID; all holds, when neither is given. */
+export interface HistoryQuery {
+  readonly name?: string;
+  readonly id?: string;
+}
+
+export function isAskedFor(hold: PastHold, { name, id }: HistoryQuery): boolean {
+  return (name === undefined && id === undefined) || hold.name === name || hold.id === id;
+}
