@@ -122,7 +122,10 @@ export class Claim extends EventEmitter<ClaimEvents> implements AsyncDisposable,
     this.#expireIfDue();
     if (this.#ended) return;
     this.#deadline = deadline;
-    deliver(() => this.emit("refreshed", { deadlineInMs: this.deadlineInMs }));
+    // Asked first: a process may hold a hundred thousand names, of which nobody listens to most.
+    if (this.listenerCount("refreshed") > 0) {
+      deliver(() => this.emit("refreshed", { deadlineInMs: this.deadlineInMs }));
+    }
   }
 
   jeopardised(error: unknown): void {

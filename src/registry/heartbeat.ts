@@ -38,7 +38,10 @@ export class Heartbeat {
   /** Targets that missed a turn because they still owed an answer. */
   readonly #overdue = new Set<HeartbeatTarget>();
   #nextBeatAt: MonotonicMs;
+  /** No deadline is earlier. Looked up anew at each turn, not at each claim: there may be a hundred thousand. */
+  #earliestDeadline: MonotonicMs | undefined;
   #timer: Timer | undefined;
+  #timerAt: MonotonicMs | undefined;
 
   constructor(clock: Clock, timing: HoldTiming) {
     this.#clock = clock;
@@ -51,6 +54,7 @@ export class Heartbeat {
     if (this.#held.size === 0) this.#nextBeatAt = later(this.#clock.monotonicMs(), this.#timing.heartbeatIntervalMs);
     const names = this.#held.get(target) ?? new Map<string, Held>();
     this.#held.set(target, names.set(held.name, held));
+    this.#mindDeadline(held);
     this.#schedule();
   }
 
@@ -93,17 +97,24 @@ export class Heartbeat {
     this.#schedule();
   }
 
+  #mindDeadline({ deadline }: Held): void {
+    if (this.#earliestDeadline === undefined || deadline < this.#earliestDeadline) this.#earliestDeadline = deadline;
+  }
+
   #schedule(): void {
+    const earliest = this.#earliestDeadline ?? this.#nextBeatAt;
+    const wakeAt = earliest < this.#nextBeatAt ? earliest : this.#nextBeatAt;
+    if (this.#held.size > 0 && this.#timer !== undefined && this.#timerAt === wakeAt) return;
     this.#timer?.cancel();
     this.#timer = undefined;
     if (this.#held.size === 0) return;
-    let wakeAt = this.#nextBeatAt;
-    for (const held of this.#all()) if (held.deadline < wakeAt) wakeAt = held.deadline;
+    this.#timerAt = wakeAt;
     const delayMs = Math.max(0, wakeAt - this.#clock.monotonicMs());
     this.#timer = this.#clock.setTimer(delayMs, () => this.#wake(), { background: true });
   }
 
   #wake(): void {
+    this.#timer = undefined;
     this.#expire();
     const now = this.#clock.monotonicMs();
     if (now >= this.#nextBeatAt) {
@@ -124,8 +135,12 @@ export class Heartbeat {
   /** Before anything is sent: what ended while this process was stopped must not be refreshed. */
   #expire(): void {
     const now = this.#clock.monotonicMs();
+    this.#earliestDeadline = undefined;
     for (const [target, names] of this.#held) {
-      for (const held of names.values()) if (now >= held.deadline) this.#lose(held, target, { reason: "expired" });
+      for (const held of names.values()) {
+        if (now >= held.deadline) this.#lose(held, target, { reason: "expired" });
+        else this.#mindDeadline(held);
+      }
     }
   }
 

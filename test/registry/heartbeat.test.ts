@@ -80,6 +80,25 @@ describe("the beat", () => {
     expect(clock.timersPending).toBe(1);
   });
 
+  it("asks no other name when one comes or goes, however many there are", () => {
+    const { clock, heartbeat, target, hold } = setUp();
+    for (let index = 0; index < 100; index += 1) hold(`node_${index}`);
+    const watched = new HeldName("watched", later(clock.monotonicMs(), HOLD_MS));
+    let asked = 0;
+    const { deadline } = watched;
+    Object.defineProperty(watched, "deadline", {
+      get: () => {
+        asked += 1;
+        return deadline;
+      },
+    });
+    heartbeat.start(watched, target);
+    const askedAtStart = asked;
+    for (let index = 100; index < 200; index += 1) hold(`node_${index}`);
+    for (let index = 0; index < 100; index += 1) heartbeat.forget(`node_${index}`, target);
+    expect(asked).toBe(askedAtStart);
+  });
+
   it("takes a name that comes later into its next batch", async () => {
     const { clock, target, hold } = setUp();
     hold("a");
