@@ -41,6 +41,11 @@ export interface HistoryQuery {
   readonly id?: string;
 }
 
+/** Whether two records are of one hold: nobody is granted a name twice in the same moment. */
+export function isSameHold(a: PastHold, b: PastHold): boolean {
+  return a.name === b.name && a.holder.instance === b.holder.instance && a.since === b.since && a.token === b.token;
+}
+
 export function isAskedFor(hold: PastHold, { name, id }: HistoryQuery): boolean {
   return (name === undefined && id === undefined) || hold.name === name || hold.id === id;
 }

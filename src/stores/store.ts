@@ -77,13 +77,17 @@ export type ChangePart =
   | { readonly kind: "enqueue"; readonly name: string; readonly ticket: string }
   | { readonly kind: "dequeue"; readonly name: string; readonly ticket: string }
   /** Starts the time in which the waiter may take the free name before it is passed over. A grant ends offers. */
-  | { readonly kind: "offer"; readonly name: string; readonly ticket: string };
+  | { readonly kind: "offer"; readonly name: string; readonly ticket: string }
+  /** Adds a hold that ended in another store to the history, unless that very hold is in it (`isSameHold`): for migrations. */
+  | { readonly kind: "recall"; readonly name: string; readonly hold: PastHold };
 
 /** All parts or none, in their order; every `expect` means the version from before the change. */
 export interface Change {
   /** In whose name: required by `grant`, `give-up` and `enqueue`. A holder belongs to one store object. */
   readonly holder: Holder;
   readonly parts: readonly ChangePart[];
+  /** Every token that is given from now on, by this change or later, is greater: for migrations. */
+  readonly tokenFloor?: number;
 }
 
 export type CommitResult =
@@ -138,6 +142,9 @@ export interface Store {
    * read" misses nothing. Ends when `signal` aborts.
    */
   watch(options: WatchOptions): AsyncIterable<readonly string[] | null>;
+
+  /** No token was given that is greater. At least the last one; more, where tokens are reserved ahead. */
+  lastToken(): Promise<number>;
 
   /**
    * Ended holds, the last to end first; of one that stands, the entry itself tells. As far back as the store remembers,

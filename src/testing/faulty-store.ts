@@ -103,6 +103,10 @@ export class FaultyStore implements Store {
     return this.#inner.watch(options);
   }
 
+  lastToken(): Promise<number> {
+    return this.#inner.lastToken();
+  }
+
   history(query: HistoryQuery): AsyncIterable<PastHold> {
     return this.#inner.history(query);
   }

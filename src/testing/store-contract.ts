@@ -18,6 +18,7 @@ import { formerCases } from "./contract/former-cases.js";
 import type { ContractCase, StoreHarness } from "./contract/harness.js";
 import { heartbeatCases } from "./contract/heartbeat-cases.js";
 import { lockCases } from "./contract/lock-cases.js";
+import { movingCases } from "./contract/moving-cases.js";
 import { queueCases } from "./contract/queue-cases.js";
 import { textCases } from "./contract/text-cases.js";
 import { viewCases } from "./contract/view-cases.js";
@@ -40,6 +41,7 @@ export const storeContract: readonly ContractCase[] = [
   ...textCases,
   ...queueCases,
   ...viewCases,
+  ...movingCases,
   ...endingCases,
 ];
 

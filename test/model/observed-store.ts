@@ -61,6 +61,10 @@ export class ObservedStore implements Store {
     return this.#inner.watch(options);
   }
 
+  lastToken(): Promise<number> {
+    return this.#inner.lastToken();
+  }
+
   history(query: HistoryQuery): AsyncIterable<PastHold> {
     return this.#inner.history(query);
   }

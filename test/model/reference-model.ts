@@ -101,6 +101,7 @@ export class ReferenceModel {
       case "enqueue":
       case "dequeue":
       case "offer":
+      case "recall":
         return;
       default:
         part satisfies never;

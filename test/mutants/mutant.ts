@@ -53,6 +53,10 @@ export class Handle implements Store {
     return this.inner.watch(options);
   }
 
+  lastToken(): Promise<number> {
+    return this.inner.lastToken();
+  }
+
   history(query: HistoryQuery): AsyncIterable<PastHold> {
     return this.inner.history(query);
   }

@@ -35,6 +35,8 @@ export function applyChange(context: ChangeContext, change: Change): boolean {
     writes.push(write);
   }
   checkImportedIds(context.work, change);
+  const { sidecar } = context.work;
+  sidecar.lastToken = Math.max(sidecar.lastToken, change.tokenFloor ?? 0);
   for (const write of writes) write();
   return true;
 }
@@ -56,6 +58,8 @@ function prepare(context: ChangeContext, part: ChangePart): (() => void) | undef
       return () => editQueue(context.work, part.name, (queue) => queue.filter(({ ticket }) => ticket !== part.ticket));
     case "offer":
       return () => offer(context.work, part);
+    case "recall":
+      return () => context.work.recalled.push(part.hold);
     default:
       return part satisfies never;
   }

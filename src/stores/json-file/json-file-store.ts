@@ -154,6 +154,10 @@ export class JsonFileStore implements Store {
     return this.#watch.changes(options.names, options.signal);
   }
 
+  async lastToken(): Promise<number> {
+    return this.#file.files.lastToken();
+  }
+
   async *history(query: HistoryQuery): AsyncIterable<PastHold> {
     this.#checkOpen();
     yield* readHistory(this.#file.files.holdersDirectory, query);

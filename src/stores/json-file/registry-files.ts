@@ -82,6 +82,7 @@ export class RegistryFiles {
       identityChanged: false,
       keepBackup: null,
       backupPath: null,
+      recalled: [],
       afterWrite: [],
     };
     if (assessment.kind === "damaged") this.#goOn(work, assessment);
@@ -211,6 +212,10 @@ export class RegistryFiles {
     view.sidecar.damage ??= { what: damaged.what, conflicts: damaged.conflicts, evidencePath: null };
     view.sidecar.clock = null;
     return obstacle.code === "busy" ? { ...view, obstacle } : view;
+  }
+
+  lastToken(): number {
+    return Math.max(this.#readSidecar().lastToken, reservedTokens(this.#ceilingPath));
   }
 
   #readSidecar(): Sidecar {

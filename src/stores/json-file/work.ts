@@ -1,4 +1,5 @@
 import type { NameholdError } from "../../core/errors.js";
+import type { PastHold } from "../../core/history.js";
 import type { RegistryDocument } from "../../core/text/registry-document.js";
 import type { ClockReading } from "./clock-note.js";
 import type { Sidecar } from "./sidecar.js";
@@ -22,6 +23,8 @@ export interface Work extends View {
   keepBackup: string | null;
   /** Where it was kept, once it is written. */
   backupPath: string | null;
+  /** Holds that ended in another store, for the history. */
+  readonly recalled: PastHold[];
   /** Called when all is written, still under the lock. */
   readonly afterWrite: (() => void)[];
 }

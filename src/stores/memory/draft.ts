@@ -33,6 +33,7 @@ export class Draft {
   /** Names of which the former lock was given up. */
   readonly givenUp = new Set<string>();
   readonly ended: PastHold[] = [];
+  readonly recalled: PastHold[] = [];
   readonly words: { readonly instance: string; readonly name: string; readonly word: Loss }[] = [];
   lastToken: number;
   readonly #base: DraftBase;
@@ -68,6 +69,9 @@ export class Draft {
         return this.#editQueue(part.name, (row) => row.waiters.filter((waiter) => waiter.ticket !== part.ticket));
       case "offer":
         return this.#offer(part.name, part.ticket);
+      case "recall":
+        this.recalled.push(part.hold);
+        return true;
       default:
         return part satisfies never;
     }

@@ -1,6 +1,6 @@
 import type { Holder, RegistryLock } from "../../core/entry.js";
 import { NameholdError } from "../../core/errors.js";
-import { type HistoryQuery, isAskedFor, type PastHold } from "../../core/history.js";
+import { type HistoryQuery, isAskedFor, isSameHold, type PastHold } from "../../core/history.js";
 import { heldBy } from "../../core/lock-rules.js";
 import type { EntryRecord, Evidence, HolderRecord, Loss, Snapshot, Version } from "../../core/record.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
@@ -59,7 +59,7 @@ export class MemoryState {
     const draft = new Draft({
       rows: this.#rows,
       formers: this.#formers,
-      lastToken: this.#lastToken,
+      lastToken: Math.max(this.#lastToken, change.tokenFloor ?? 0),
       holder: change.holder,
       beat: this.#newBeat(change.holder),
     });
@@ -69,6 +69,7 @@ export class MemoryState {
     for (const [name, lock] of draft.formers) this.#keepFormer(name, lock);
     for (const [name, row] of draft.changed) this.#keep(name, row);
     for (const hold of draft.ended) this.#remember(hold);
+    for (const hold of draft.recalled) this.#recall(hold);
     for (const { instance, name, word } of draft.words) this.#presence(instance).words.set(name, word);
     for (const name of new Set([...draft.changed.keys(), ...draft.formers.keys(), ...draft.givenUp])) this.#tell(name);
     return true;
@@ -110,6 +111,10 @@ export class MemoryState {
     presence.dead = true;
     this.#leaveQueues(instance);
     for (const name of [...presence.locked, ...this.#namesKeptFor(instance)]) this.#tell(name);
+  }
+
+  lastToken(): number {
+    return this.#lastToken;
   }
 
   history(query: HistoryQuery): readonly PastHold[] {
@@ -220,6 +225,12 @@ export class MemoryState {
   #newVersion(): Version {
     this.#lastVersion += 1;
     return String(this.#lastVersion) as Version;
+  }
+
+  #recall(hold: PastHold): void {
+    if (this.#history.some((known) => isSameHold(known, hold))) return;
+    this.#remember(hold);
+    this.#history.sort((a, b) => a.until - b.until);
   }
 
   #remember(hold: PastHold): void {

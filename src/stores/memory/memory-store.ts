@@ -99,6 +99,11 @@ export class MemoryStore implements Store {
     }
   }
 
+  async lastToken(): Promise<number> {
+    this.#assertOpen();
+    return this.#state.lastToken();
+  }
+
   async *history(query: HistoryQuery): AsyncIterable<PastHold> {
     this.#assertOpen();
     yield* this.#state.history(query);

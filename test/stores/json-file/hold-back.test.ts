@@ -78,6 +78,7 @@ function workOn(locks: Readonly<Record<string, RegistryLock | null>>): Work {
     identityChanged: false,
     keepBackup: null,
     backupPath: null,
+    recalled: [],
     afterWrite: [],
   };
 }
