@@ -1,0 +1,281 @@
+/** Moving all of one registry into another, whatever stores they are in. */
+import { createHash } from "node:crypto";
+import { isNameholdError, NameholdError, RegistryError, RegistryLockError } from "../core/errors.js";
+import { heldError, judgeLock, type LockState } from "../core/lock-rules.js";
+import { quoteName } from "../core/name.js";
+import type { EntryRecord, Snapshot } from "../core/record.js";
+import { editEntry } from "../core/text/entry-text.js";
+import { wallMs } from "../core/timing.js";
+import type { Change, ChangePart } from "../stores/store.js";
+import { snapshotOf } from "./acquire.js";
+import type { Registry } from "./registry.js";
+
+export interface MigrateOptions {
+  /**
+   * Also while names are held in the source (their holders are told there to stop), and over entries of the target that
+   * differ. Default false. Never over another ID, nor over a name that is held in the target.
+   */
+  readonly force?: boolean;
+  /** Called now and then with what is being done and how many entries or holds of it are done. */
+  readonly onProgress?: (doing: MigrateStep, done: number) => void;
+  /** Cancels between two batches. What was moved by then stays, and the move can be repeated. */
+  readonly signal?: AbortSignal;
+}
+
+export type MigrateStep = "comparing" | "moving entries" | "moving history" | "checking";
+
+export interface MigrateReport {
+  /** Entries of the source, all of which are in the target now. */
+  readonly entries: number;
+  /** Those that this run has written; the others were there already. */
+  readonly moved: number;
+  /** Ended holds of the source's history. */
+  readonly holds: number;
+  /**
+   * SHA-256 of each entry (name and text, but for the lock and the moment it was last seen), summed up modulo 2^256, in
+   * hexadecimal: the same in the source and for the source's names in the target.
+   */
+  readonly checksum: string;
+  /** With `force`: names that were held in the source. */
+  readonly heldNames: readonly string[];
+}
+
+/** What is in memory at one time. */
+const BATCH = 2_000;
+const TOLD_MAX = 5;
+
+/**
+ * Moves entries (IDs, metadata, every letter of them), the last token and the history; not locks. The source stays as it
+ * is. After a failure, or when it was cancelled, it can be repeated: what is there already is compared and left alone.
+ *
+ * @throws RegistryLockError `held` while a name is held in the source, and `force` was not given; or held in the target
+ * @throws RegistryError `already-exists` when the target has another ID for a name, the same ID for another name, or (without
+ *   `force`) other contents; `not-found` for a source without entries; `busy` when the source changed meanwhile
+ * @throws NameholdError `aborted`, `invalid-input` when both are the same registry
+ * @see docs/SPEC.md#G1 and #G3
+ */
+export async function migrate(from: Registry, to: Registry, options: MigrateOptions = {}): Promise<MigrateReport> {
+  if (from.location === to.location) {
+    throw new NameholdError("invalid-input", `${from.location} cannot be moved to itself. Name another location.`);
+  }
+  return new Migration(from, to, options).run();
+}
+
+class Migration {
+  readonly #from: Registry;
+  readonly #to: Registry;
+  readonly #options: MigrateOptions;
+
+  constructor(from: Registry, to: Registry, options: MigrateOptions) {
+    this.#from = from;
+    this.#to = to;
+    this.#options = options;
+  }
+
+  async run(): Promise<MigrateReport> {
+    const { entries, heldNames } = await this.#compare();
+    if (entries === 0) throw nothingToMove(this.#from);
+    for (const name of heldNames) await this.#tellHolder(name);
+    await this.#raiseTokens();
+    const moved = await this.#moveEntries();
+    const holds = await this.#moveHistory();
+    // Who took a name meanwhile has a token that the first floor did not know.
+    await this.#raiseTokens();
+    const checksum = await this.#check(new Set(heldNames));
+    return { entries, moved, holds, checksum, heldNames };
+  }
+
+  /** Before anything is written: all that would refuse the move half way. */
+  async #compare(): Promise<{ readonly entries: number; readonly heldNames: readonly string[] }> {
+    const heldNames: string[] = [];
+    const differing: string[] = [];
+    let entries = 0;
+    for await (const { record, snapshot } of this.#source("comparing")) {
+      entries += 1;
+      const held = judgeLock(snapshot, 0);
+      if (held.kind === "held" && this.#options.force !== true) throw refuseHeld(record.name, held, "the source");
+      if (held.kind === "held") heldNames.push(record.name);
+      if (this.#compareOne(record, await this.#to.store.read(record.name)) === "differs") differing.push(record.name);
+    }
+    if (differing.length > 0 && this.#options.force !== true) throw refuseDiffering(differing, this.#to);
+    return { entries, heldNames };
+  }
+
+  #compareOne(record: EntryRecord, there: Snapshot): "missing" | "same" | "differs" {
+    const target = there.record;
+    const lock = judgeLock(there, 0);
+    if (target === null && lock.kind === "free") return "missing";
+    if (target !== null && target.entry.id !== record.entry.id) throw refuseOtherId(record, target, this.#to);
+    if (target !== null && contentOf(target) === contentOf(record)) return "same";
+    if (lock.kind === "held") throw refuseHeld(record.name, lock, "the target");
+    return "differs";
+  }
+
+  /** The source is not the place to hold the name any more. A Python holder cannot be told: the report names it. */
+  async #tellHolder(name: string): Promise<void> {
+    try {
+      await this.#from.revoke(name, { reason: `the registry moves to ${this.#to.location}` });
+    } catch (error) {
+      if (!isNameholdError(error, "unsupported", "not-found")) throw error;
+    }
+  }
+
+  async #raiseTokens(): Promise<void> {
+    await this.#write([], await this.#from.store.lastToken());
+  }
+
+  async #moveEntries(): Promise<number> {
+    let moved = 0;
+    let parts: ChangePart[] = [];
+    for await (const { record } of this.#source("moving entries")) {
+      const there = await this.#to.store.read(record.name);
+      if (this.#compareOne(record, there) === "same") continue;
+      const expect = there.record?.version ?? "absent";
+      parts.push({ kind: "put", name: record.name, expect, write: { source: record.source } });
+      moved += 1;
+      if (parts.length < BATCH) continue;
+      await this.#write(parts);
+      parts = [];
+    }
+    await this.#write(parts);
+    return moved;
+  }
+
+  async #moveHistory(): Promise<number> {
+    let holds = 0;
+    let parts: ChangePart[] = [];
+    for await (const hold of this.#from.store.history({})) {
+      parts.push({ kind: "recall", name: hold.name, hold });
+      holds += 1;
+      if (parts.length < BATCH) continue;
+      this.#tell("moving history", holds);
+      await this.#write(parts);
+      parts = [];
+    }
+    await this.#write(parts);
+    return holds;
+  }
+
+  /** Reads both anew: what is told at the end is what is there. */
+  async #check(known: ReadonlySet<string>): Promise<string> {
+    const wanted = new EntrySum();
+    const found = new EntrySum();
+    for await (const { record, snapshot } of this.#source("checking")) {
+      const state = judgeLock(snapshot, 0);
+      if (state.kind === "held" && !known.has(record.name)) throw refuseHeld(record.name, state, "the source");
+      const there = (await this.#to.store.read(record.name)).record;
+      wanted.add(record);
+      if (there !== null) found.add(there);
+    }
+    if (wanted.toString() !== found.toString()) throw changedMeanwhile(this.#from);
+    return wanted.toString();
+  }
+
+  async *#source(doing: MigrateStep): AsyncIterable<{ readonly record: EntryRecord; readonly snapshot: Snapshot }> {
+    let seen = 0;
+    for await (const snapshot of this.#from.store.list()) {
+      if (snapshot.record !== null) yield { record: snapshot.record, snapshot };
+      seen += 1;
+      if (seen % BATCH !== 0) continue;
+      this.#throwIfAborted();
+      this.#tell(doing, seen);
+    }
+    this.#tell(doing, seen);
+  }
+
+  async #write(parts: readonly ChangePart[], tokenFloor = 0): Promise<void> {
+    this.#throwIfAborted();
+    if (parts.length === 0 && tokenFloor === 0) return;
+    const change: Change = { holder: this.#to.lockManager.holder, parts, tokenFloor };
+    const result = await this.#to.store.commit(change);
+    if (result.kind === "done") return;
+    if (result.kind === "unknown") {
+      const what = "Whether the last entries were written is not known. Repeat the move: it goes on where it ended.";
+      throw new RegistryError("outcome-unknown", what, { cause: result.cause });
+    }
+    const name = parts.find((part) => snapshotOf(result.snapshots, part.name).record !== null)?.name;
+    const which = name === undefined ? "" : ` (${quoteName(name)}, for one)`;
+    throw new RegistryError("busy", `The target was changed while the registry was moved${which}. Repeat the move.`);
+  }
+
+  #tell(doing: MigrateStep, done: number): void {
+    this.#options.onProgress?.(doing, done);
+  }
+
+  #throwIfAborted(): void {
+    const { signal } = this.#options;
+    if (signal?.aborted !== true) return;
+    throw new NameholdError("aborted", "The move was cancelled. What was moved stays; it can be repeated.", {
+      cause: signal.reason,
+    });
+  }
+}
+
+/** Of entries in any order. */
+class EntrySum {
+  #sum = 0n;
+
+  add(record: EntryRecord): void {
+    const digest = createHash("sha256")
+      .update(JSON.stringify([record.name, contentOf(record)]))
+      .digest("hex");
+    this.#sum = BigInt.asUintN(256, this.#sum + BigInt(`0x${digest}`));
+  }
+
+  toString(): string {
+    return this.#sum.toString(16).padStart(64, "0");
+  }
+}
+
+/** What a move must carry over; the rest changes with every claim. */
+function contentOf({ source }: EntryRecord): string {
+  return editEntry(source, { lock: null, lastSeen: wallMs(0) });
+}
+
+function nothingToMove(from: Registry): RegistryError {
+  return new RegistryError(
+    "not-found",
+    `There are no entries in ${from.location}: nothing was moved. Is it the right one?`,
+  );
+}
+
+function refuseHeld(
+  name: string,
+  { lock, decided }: Pick<LockState & { readonly kind: "held" }, "lock" | "decided">,
+  where: "the source" | "the target",
+): RegistryLockError {
+  const held = heldError(name, lock, decided);
+  const remedy =
+    where === "the source"
+      ? "Stop its holder first, or force the move: the holder is then told to stop."
+      : "Stop its holder, and repeat the move.";
+  return new RegistryLockError(
+    "held",
+    `The registry cannot be moved: in ${where}, ${held.message} ${remedy}`,
+    held.details,
+  );
+}
+
+function refuseOtherId({ name, entry }: EntryRecord, target: EntryRecord, to: Registry): RegistryError {
+  return new RegistryError(
+    "already-exists",
+    `${quoteName(name)} has the ID ${entry.id}, but in ${to.location} it has ${target.entry.id}. Rename or remove one of them first. Nothing was moved.`,
+    { name },
+  );
+}
+
+function refuseDiffering(names: readonly string[], to: Registry): RegistryError {
+  const told = names.slice(0, TOLD_MAX).map(quoteName).join(", ");
+  const more = names.length > TOLD_MAX ? ` and ${names.length - TOLD_MAX} more` : "";
+  return new RegistryError(
+    "already-exists",
+    `${to.location} has other contents for ${told}${more} (under the same IDs). Nothing was moved. Force the move to replace them.`,
+  );
+}
+
+function changedMeanwhile(from: Registry): RegistryError {
+  return new RegistryError(
+    "busy",
+    `${from.location} was changed while it was moved. Stop what still uses it, and repeat the move.`,
+  );
+}
