@@ -1,6 +1,7 @@
 /** What the checks of a registry file look at, read once, without making or changing anything. */
 import { dirname } from "node:path";
 import { isNameholdError, type NameholdError } from "../../../core/errors.js";
+import { shellWord } from "../../../core/shell-word.js";
 import type { RegistryDocument } from "../../../core/text/registry-document.js";
 import { type Clock, later } from "../../../core/timing.js";
 import { readFileOrAbsent } from "../../../platform/atomic-file.js";
@@ -15,7 +16,9 @@ import { Sidecar } from "../sidecar.js";
 import { type HolderFile, readHolders } from "./holder-files.js";
 
 /** What was read, or why it could not be. */
-export type Attempt<T> = { readonly kind: "read"; readonly it: T } | { readonly kind: "failed"; readonly error: NameholdError };
+export type Attempt<T> =
+  | { readonly kind: "read"; readonly it: T }
+  | { readonly kind: "failed"; readonly error: NameholdError };
 
 export interface Examination {
   /** For what is settled in a turn. */
@@ -23,6 +26,8 @@ export interface Examination {
   readonly files: RegistryFiles;
   /** The registry file as it was named, and where it is. */
   readonly path: string;
+  /** For commands that an operator is told: they must not meet another registry. */
+  readonly option: string;
   readonly realPath: string;
   readonly directory: string;
   readonly lockPaths: readonly string[];
@@ -52,6 +57,7 @@ export async function examine(file: RegistryFile, clock: Clock): Promise<Examina
     file,
     files,
     path,
+    option: `-r ${shellWord(path)}`,
     realPath,
     directory: dirname(realPath),
     lockPaths,

@@ -16,7 +16,12 @@ export type HolderFile =
     }
   | { readonly kind: "dead"; readonly path: string; readonly record: PresenceRecord }
   /** Nothing is proved by it. */
-  | { readonly kind: "doubt"; readonly path: string; readonly record: PresenceRecord | undefined; readonly why: string };
+  | {
+      readonly kind: "doubt";
+      readonly path: string;
+      readonly record: PresenceRecord | undefined;
+      readonly why: string;
+    };
 
 /** Every presence file of a holders directory; none when there is no such directory. Makes nothing. */
 export function readHolders(directory: string, now: MonotonicMs): readonly HolderFile[] {
