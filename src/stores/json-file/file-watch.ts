@@ -1,5 +1,6 @@
 import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
+import type { RegistryDocument } from "../../core/text/registry-document.js";
 import type { Clock, Timer } from "../../core/timing.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import { resolveLinks } from "../../platform/real-path.js";
@@ -33,7 +34,9 @@ export class FileWatch {
   readonly #clock: Clock;
   readonly #subscribers = new Set<Subscriber>();
   readonly #closing = new AbortController();
-  #watchers: FSWatcher[] = [];
+  readonly #watchers = new Map<string, FSWatcher>();
+  /** What the last look saw. */
+  #told: { readonly document: RegistryDocument; readonly sidecar: string } | undefined;
   #instances = new Set<string>();
   #dead = new Set<string>();
   #lookTimer: Timer | undefined;
@@ -93,44 +96,51 @@ export class FileWatch {
   #unsubscribe(subscriber: Subscriber): void {
     this.#subscribers.delete(subscriber);
     if (this.#subscribers.size > 0) return;
-    for (const watcher of this.#watchers) watcher.close();
-    this.#watchers = [];
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
     this.#lookTimer?.cancel();
     this.#deathTimer?.cancel();
     this.#instances.clear();
     this.#dead.clear();
+    this.#told = undefined;
   }
 
   #start(): void {
-    const path = resolveLinks(this.#file.files.path);
-    this.#watchDirectory(dirname(path), basename(path));
-    this.#watchDirectory(this.#file.files.holdersDirectory, basename(this.#file.files.sidecarPath));
+    this.#watchDirectories();
     this.#scheduleLook();
     this.#scheduleDeathCheck();
   }
 
+  /** Those that are not watched: at first, and when a directory was not there yet. */
+  #watchDirectories(): void {
+    const { path, holdersDirectory, sidecarPath } = this.#file.files;
+    const real = resolveLinks(path);
+    this.#watchDirectory(dirname(real), basename(real));
+    this.#watchDirectory(holdersDirectory, basename(sidecarPath));
+  }
+
   #watchDirectory(directory: string, file: string): void {
+    if (this.#watchers.has(directory)) return;
     try {
       const watcher = watch(directory, { persistent: false }, (_event, changed) => {
         if (changed === null || changed === file) this.#look();
       });
-      watcher.on("error", () => this.#forgetWatcher(watcher));
-      this.#watchers.push(watcher);
+      watcher.on("error", () => {
+        watcher.close();
+        this.#watchers.delete(directory);
+      });
+      this.#watchers.set(directory, watcher);
     } catch {
       // No such directory yet, or the user's watches are used up: the look now and then has to do.
     }
   }
 
-  #forgetWatcher(watcher: FSWatcher): void {
-    watcher.close();
-    this.#watchers = this.#watchers.filter((other) => other !== watcher);
-  }
-
   #scheduleLook(): void {
-    const delayMs = this.#watchers.length === 2 ? LOOK_MS : LOOK_MS_UNTOLD;
+    const delayMs = this.#watchers.size === 2 ? LOOK_MS : LOOK_MS_UNTOLD;
     this.#lookTimer = this.#clock.setTimer(
       delayMs,
       () => {
+        if (this.#watchers.size < 2) this.#watchDirectories();
         this.#look();
         this.#scheduleLook();
       },
@@ -161,6 +171,12 @@ export class FileWatch {
   }
 
   #tell(view: View): void {
+    const { document } = view;
+    const sidecar = view.sidecar.toText("");
+    const isNews = document !== this.#told?.document || sidecar !== this.#told.sidecar;
+    // Mostly there is none, and the states of ten thousand names are not made for nothing.
+    if (!isNews && [...this.#subscribers].every(({ seen }) => seen !== "")) return;
+    this.#told = { document, sidecar };
     this.#instances = new Set();
     for (const subscriber of this.#subscribers) {
       const now = this.#stateOf(view, subscriber.names);
