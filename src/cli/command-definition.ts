@@ -2,7 +2,7 @@ import type { Command, CommanderError } from "commander";
 import { type ErrorCode, NameholdError } from "../core/errors.js";
 import { type OpenRegistryOptions, openRegistry } from "../registry/open-registry.js";
 import type { Registry } from "../registry/registry.js";
-import { exitStatusHelp } from "./exit-codes.js";
+import { exitStatuses } from "./exit-codes.js";
 import { messageOf } from "./failure-report.js";
 import { tell } from "./output.js";
 
@@ -13,16 +13,28 @@ export interface GlobalOptions {
   readonly verbose?: boolean;
 }
 
-export interface CommandDefinition {
+/** A term and what it means. */
+export type Explained = readonly [term: string, meaning: string];
+
+/** What the help of a command says, docs/cli.md too. */
+export interface CommandDocumentation {
+  /** What each argument is, by its name. By the names completion knows what to offer: see completion/complete.ts. */
+  readonly argumentTexts?: Readonly<Record<string, string>>;
+  /** Whole command lines, which a test runs (test/cli/examples.test.ts). */
+  readonly examples: readonly string[];
+  /** Variables that the command heeds, or gives to what it starts. */
+  readonly environment?: readonly Explained[];
+  /** Failures that not every command has. */
+  readonly failures: readonly ErrorCode[];
+  readonly otherStatuses?: readonly Explained[];
+}
+
+export interface CommandDefinition extends CommandDocumentation {
   /** Name and arguments, as `rename <old> <new>`. */
   readonly usage: string;
   readonly summary: string;
   /** More than the summary says. */
   readonly description?: string;
-  readonly examples: readonly string[];
-  /** Failures that not every command has. */
-  readonly failures: readonly ErrorCode[];
-  readonly otherStatuses?: readonly (readonly [string, string])[];
 }
 
 /** What the caller got wrong on the command line. The help of the command is the remedy. */
@@ -43,9 +55,26 @@ export function defineCommand(program: Command, definition: CommandDefinition): 
   const command = program
     .command(definition.usage)
     .summary(definition.summary)
-    .description(definition.description ?? definition.summary)
-    .addHelpText("after", helpEpilogue(definition));
-  return withUsageErrors(command);
+    .description(definition.description ?? definition.summary);
+  for (const argument of command.registeredArguments) {
+    argument.description = definition.argumentTexts?.[argument.name()] ?? "";
+  }
+  return withUsageErrors(documented(command, definition));
+}
+
+const DOCUMENTATION = new WeakMap<Command, CommandDocumentation>();
+/** Where the terminal does not tell. */
+const HELP_WIDTH = 80;
+
+/** Adds to the command's help what commander does not know of. */
+export function documented(command: Command, documentation: CommandDocumentation): Command {
+  DOCUMENTATION.set(command, documentation);
+  return command.addHelpText("after", () => helpEpilogue(command, documentation));
+}
+
+/** What a command was documented with; undefined for a hidden one. */
+export function documentationOf(command: Command): CommandDocumentation | undefined {
+  return DOCUMENTATION.get(command);
 }
 
 /** Makes commander throw what it would print, and leaves the rest to the caller. */
@@ -59,9 +88,22 @@ export function withUsageErrors(command: Command): Command {
     .configureHelp({ showGlobalOptions: true });
 }
 
-export function helpEpilogue({ examples, failures, otherStatuses }: CommandDefinition): string {
-  const exampleLines = examples.map((example) => `  ${example}`).join("\n");
-  return `\nExamples:\n${exampleLines}\n\n${exitStatusHelp(failures, otherStatuses)}`;
+function helpEpilogue(command: Command, documentation: CommandDocumentation): string {
+  const { examples, environment = [], failures, otherStatuses } = documentation;
+  const parts = [
+    `Examples:\n${examples.map((example) => `  ${example}`).join("\n")}`,
+    ...(environment.length === 0 ? [] : [`Environment:\n${explanation(command, environment)}`]),
+    `Exit status:\n${explanation(command, exitStatuses(failures, otherStatuses))}`,
+  ];
+  return `\n${parts.join("\n\n")}`;
+}
+
+/** Laid out as commander lays options out, to the terminal's width or 80 columns. */
+function explanation(command: Command, rows: readonly Explained[]): string {
+  const help = command.createHelp();
+  help.prepareContext({ helpWidth: command.configureOutput().getOutHelpWidth?.() ?? HELP_WIDTH });
+  const termWidth = Math.max(...rows.map(([term]) => term.length));
+  return rows.map(([term, meaning]) => help.formatItem(term, termWidth, meaning, help)).join("\n");
 }
 
 /**

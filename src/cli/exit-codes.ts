@@ -43,24 +43,25 @@ export function exitStatusOf(error: unknown): number {
 }
 
 /**
- * The part of a command's help that documents its exit statuses.
+ * The exit statuses of a command, each with its meaning.
  *
  * @param own failures that only some commands have
  * @param others statuses that come from elsewhere
  */
-export function exitStatusHelp(own: readonly ErrorCode[], others: readonly (readonly [string, string])[] = []): string {
+export function exitStatuses(
+  own: readonly ErrorCode[],
+  others: readonly (readonly [string, string])[] = [],
+): readonly (readonly [string, string])[] {
   const failures = [...new Set([...own, ...ALWAYS])].map(
     (code) => [String(FAILURES[code].exitStatus), MEANINGS[code]] as const,
   );
-  const statuses = [
-    ["0", "done"] as const,
-    ...failures,
-    [String(INTERNAL_STATUS), "a fault of namehold"] as const,
-  ].toSorted(([a], [b]) => Number(a) - Number(b));
-  return [
-    "Exit status:",
-    ...[...statuses, ...others].map(([status, meaning]) => `  ${status.padEnd(6)} ${meaning}`),
-  ].join("\n");
+  const internal = [String(INTERNAL_STATUS), "a fault of namehold"] as const;
+  return [["0", "done"] as const, ...failures, internal, ...others].toSorted(([a], [b]) => rank(a) - rank(b));
+}
+
+/** Numbers first; what is none keeps its place behind them. */
+function rank(status: string): number {
+  return /^\d+$/.test(status) ? Number(status) : Number.MAX_SAFE_INTEGER;
 }
 
 /** Every failure that there is. */

@@ -11,7 +11,8 @@ import { quoteName } from "../core/name.js";
 import { later, type MonotonicMs } from "../core/timing.js";
 import { systemClock } from "../platform/clock.js";
 import { writeMessage } from "../platform/message-writer.js";
-import { CommandProcesses } from "./run/command-processes.js";
+import { guardPresence } from "../platform/presence-guard.js";
+import { type CommandMembers, membersToGuard, processRef } from "./run/command-members.js";
 import { DueWatch } from "./run/due-watch.js";
 import { endProcesses } from "./run/end-processes.js";
 import { eachLine, type FromGuardian, PRESENCE_FD, type ToGuardian } from "./run/guardian-protocol.js";
@@ -26,7 +27,7 @@ const GIVE_UP_MS = 60_000;
 
 class Guardian {
   readonly #guard: Guard;
-  readonly #processes: CommandProcesses;
+  readonly #processes: CommandMembers;
   readonly #watch: DueWatch;
   #deadline: MonotonicMs;
   #killAt: MonotonicMs | undefined;
@@ -36,7 +37,8 @@ class Guardian {
     this.#guard = guard;
     this.#deadline = guard.deadline;
     const presenceFd = process.argv.includes("--presence") ? PRESENCE_FD : undefined;
-    this.#processes = new CommandProcesses({ mark: guard.mark, presenceFd });
+    if (presenceFd !== undefined) guardPresence(presenceFd);
+    this.#processes = membersToGuard({ mark: guard.mark, presenceFd }, guard.run);
     this.#processes.spare(guard.run);
     const tick = tickMs(guard.ttlMs);
     // One tick later than `run` itself would act, which can say why.
@@ -57,6 +59,7 @@ class Guardian {
         return;
       case "alive":
         this.#deadline = message.deadline;
+        this.#remember();
         return;
       case "ending":
         this.#killAt = message.killAt;
@@ -92,8 +95,31 @@ class Guardian {
       goOn: () => systemClock.monotonicMs() < later(this.#deadline, GIVE_UP_MS),
     });
     if (isAnyLeft) this.#tell(why);
+    if (why === "silent") this.#wakeRun();
     await ended;
     process.exit(why === "gone" ? 0 : FAILURES.lost.exitStatus);
+  }
+
+  /**
+   * A `run` that was stopped in the middle of a write keeps the registry's file lock, and the whole lab waits for it. It
+   * has nothing left to do but to finish that, and to tell of the loss.
+   */
+  #wakeRun(): void {
+    const { pid, startTicks } = this.#guard.run;
+    if (processRef(pid).startTicks !== startTicks) return;
+    try {
+      process.kill(pid, "SIGCONT");
+    } catch {
+      // It has just ended.
+    }
+  }
+
+  #remember(): void {
+    try {
+      this.#processes.remember();
+    } catch {
+      // The table of processes cannot be read just now. The next sign of life is another occasion.
+    }
   }
 
   #tell(why: "silent" | "gone"): void {

@@ -136,8 +136,8 @@ export class LocalRegistryManager implements AsyncDisposable {
   }
 
   /** @returns the names removed, or that would be with `dryRun` */
-  cleanStale(options: CleanOptions = {}): Promise<readonly string[]> {
-    return this.registry.clean(options);
+  async cleanStale(options: CleanOptions = {}): Promise<readonly string[]> {
+    return (await this.registry.clean(options)).removed.map(({ name }) => name);
   }
 
   /** The registry as JSON text without locks: text, because JavaScript objects cannot carry `1.0` or big integers. */

@@ -3,8 +3,8 @@ import type { Snapshot } from "../core/record.js";
 import type { Clock, MonotonicMs } from "../core/timing.js";
 
 /**
- * For how long this process has seen a record unchanged, by its own monotonic clock: the only measure of silence where
- * neither the kernel nor a trusted clock speaks for a holder.
+ * For how long this process has seen a record and its lock's times unchanged, by its own monotonic clock: the only measure
+ * of silence where neither the kernel nor a trusted clock speaks for a holder.
  *
  * @see docs/SPEC.md#G7
  */
@@ -23,7 +23,10 @@ export class Observer {
       this.#seen.delete(snapshot.name);
       return 0;
     }
-    const version = snapshot.record?.version ?? JSON.stringify(snapshot.former?.lock);
+    // A refresh changes the version of the entry in some stores, in others the times of the lock alone. Not the holder's
+    // version: it changes with beats for other names, too.
+    const { record, former } = snapshot;
+    const version = JSON.stringify([record?.version, record?.entry.lock ?? former?.lock]);
     const now = this.#clock.monotonicMs();
     const seen = this.#seen.get(snapshot.name);
     if (seen?.version === version) return now - seen.at;

@@ -6,26 +6,41 @@ import { JsonFileStore } from "../stores/json-file/json-file-store.js";
 import { checkMs } from "./hold-timing.js";
 import { LockManager } from "./lock-manager.js";
 import { Registry } from "./registry.js";
+import { parseSqliteLocation } from "./sqlite-location.js";
 
 export interface OpenRegistryOptions {
   /** See LockManagerOptions. */
   readonly instanceId?: string;
   readonly lockTtlMs?: number;
   readonly heartbeatIntervalMs?: number;
-  /** How long one operation may wait for the registry file, in milliseconds. Default 5 000, as the reference. */
+  /** How long one operation may wait for the registry file or database, in milliseconds. Default 5 000, as the reference. */
   readonly fileLockTimeoutMs?: number;
 }
 
 /**
  * Opens a registry; the location picks the store.
  *
- * @param location a path or `file:` URL of a registry file. When not given, the lab's own `.madsci/registry.json`,
+ * @param location a path or `file:` URL of a registry file, or `sqlite:PATH` (with `?durability=full`: every change is on
+ *   the disk before it is told, and not those of identities alone). When not given, the lab's own `.madsci/registry.json`,
  *   found as MADSci finds it: MADSCI_REGISTRY_PATH, else upwards from MADSCI_SETTINGS_DIR or the working directory
- * @throws NameholdError `unsupported` for a store that this version does not have, `invalid-input`
+ * @throws NameholdError `unsupported` for a store that this version does not have, or that needs a package that is not
+ *   installed; `invalid-input`
  */
 export async function openRegistry(location?: string, options: OpenRegistryOptions = {}): Promise<Registry> {
   const { fileLockTimeoutMs, ...managerOptions } = options;
-  return openFileRegistry(location, new LockManager(managerOptions), fileLockTimeoutMs);
+  const lockManager = new LockManager(managerOptions);
+  return location !== undefined && /^sqlite:/i.test(location)
+    ? openSqliteRegistry(location, lockManager, fileLockTimeoutMs)
+    : openFileRegistry(location, lockManager, fileLockTimeoutMs);
+}
+
+async function openSqliteRegistry(location: string, lockManager: LockManager, timeoutMs = 5_000): Promise<Registry> {
+  checkMs("fileLockTimeoutMs", timeoutMs);
+  const { path, durability } = parseSqliteLocation(location, (given) => expandHome(given, homedir()));
+  // Not loaded by those who do not use it.
+  const { SqliteStore } = await import("../stores/sqlite/sqlite-store.js");
+  const store = new SqliteStore(path, { clock: lockManager.clock, timeoutMs, durability });
+  return new Registry(`sqlite:${store.path}`, store, lockManager);
 }
 
 export function openFileRegistry(
@@ -34,9 +49,17 @@ export function openFileRegistry(
   fileLockTimeoutMs = 5_000,
 ): Registry {
   checkMs("fileLockTimeoutMs", fileLockTimeoutMs);
-  const path = location === undefined ? defaultPath() : pathOf(location);
-  const store = new JsonFileStore(path, { clock: lockManager.clock, fileLockTimeoutMs });
+  const store = new JsonFileStore(registryFileOf(location), { clock: lockManager.clock, fileLockTimeoutMs });
   return new Registry(store.path, store, lockManager);
+}
+
+/**
+ * The registry file that a location means. Makes nothing.
+ *
+ * @throws NameholdError `unsupported` for a location that is no file's, `invalid-input`
+ */
+export function registryFileOf(location: string | undefined): string {
+  return location === undefined ? defaultPath() : pathOf(location);
 }
 
 function defaultPath(): string {
@@ -50,7 +73,7 @@ function pathOf(location: string): string {
   if (scheme === undefined) return expandHome(location, homedir());
   throw new NameholdError(
     "unsupported",
-    `This version has no store for ${scheme}: locations. Give the path of a registry file, or a file: URL.`,
+    `This version has no store for ${scheme}: locations. Give the path of a registry file, a file: URL, or sqlite:PATH.`,
   );
 }
 

@@ -1,34 +1,36 @@
-import {
-  COMPONENT_TYPES,
-  type ComponentType,
-  type JsonObject,
-  type RegistryEntry,
-  type RegistryLock,
-} from "../core/entry.js";
+import { COMPONENT_TYPES, type ComponentType, type JsonObject, type RegistryLock } from "../core/entry.js";
 import { NameholdError, RegistryError } from "../core/errors.js";
 import { heldBy, heldError, judgeLock, type LockState } from "../core/lock-rules.js";
 import { checkMetadata } from "../core/metadata.js";
 import { checkName, quoteName } from "../core/name.js";
-import type { EntryRecord, Loss, Revocation, Snapshot, Waiter } from "../core/record.js";
+import type { NamedEntry } from "../core/named-entry.js";
+import type { EntryRecord, Loss, Snapshot } from "../core/record.js";
 import { later } from "../core/timing.js";
 import { newUlid } from "../platform/process-identity.js";
 import type { ChangePart, Recovery, Store } from "../stores/store.js";
 import { acquire, checkComponentType, snapshotOf, type WaitInfo } from "./acquire.js";
+import { type ChangesOptions, type RegistryChange, watchChanges } from "./changes.js";
 import { Claim, lossError } from "./claim.js";
+import { commit } from "./commit.js";
 import { endingAfter, endingOf } from "./ending.js";
 import { atExit } from "./exit-hook.js";
 import { GrantTurns } from "./grant-turns.js";
 import type { HeartbeatTarget } from "./heartbeat.js";
+import { type Hold, historyOf } from "./history.js";
 import type { LockManager } from "./lock-manager.js";
 import { Observer } from "./observer.js";
 import {
   type CleanOptions,
+  type CleanReport,
   clean,
   exportText,
   type ImportOptions,
   type ImportReport,
   importEntries,
+  type ProgressOptions,
 } from "./transfer.js";
+
+export type { NamedEntry } from "../core/named-entry.js";
 
 export interface ResolveOptions {
   /** What the component is; a new name is registered as this, an existing one must be this. */
@@ -54,16 +56,6 @@ export interface ClaimOptions extends ResolveOptions {
   readonly signal?: AbortSignal;
   /** Called when waiting begins, and when the holder or the number of earlier waiters changes. */
   readonly onWait?: (info: WaitInfo) => void;
-}
-
-/** An entry with all that is known about its lock at this moment. */
-export interface NamedEntry {
-  readonly name: string;
-  readonly entry: RegistryEntry;
-  readonly state: LockState;
-  readonly token: number | null;
-  readonly revocation: Revocation | null;
-  readonly waiters: readonly Waiter[];
 }
 
 /**
@@ -198,6 +190,31 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   }
 
   /**
+   * What happens to names, as it happens, against how they were when the iteration began (see `onStart`). Who takes his
+   * time is told together what has happened meanwhile. Faults that may pass are told as `trouble`, and the watch goes on.
+   *
+   * @throws NameholdError `closed` when the registry is closed meanwhile, and what no waiting mends
+   */
+  changes(options: ChangesOptions = {}): AsyncIterable<RegistryChange> {
+    this.#checkOpen();
+    for (const name of options.names ?? []) checkName(name);
+    const { store, lockManager } = this;
+    return watchChanges({ store, clock: lockManager.clock, judge: (snapshot) => this.#judge(snapshot) }, options);
+  }
+
+  /**
+   * Who has held what: the holds that stand, the newest first, then those that are over, the last to end first, as far
+   * back as the store remembers.
+   *
+   * @param nameOrId holds of that name, under whatever ID, and of its entry's ID, under whatever name; or of that ID. All
+   *   holds, when not given.
+   * @throws RegistryError `not-found` for a name or ID that is neither registered nor on record
+   */
+  history(nameOrId?: string): Promise<readonly Hold[]> {
+    return historyOf(this, nameOrId);
+  }
+
+  /**
    * Gives an entry another name; its ID stays.
    *
    * @param options.force also while it is held: the holder is told, and the new name is free when it gives the lock up
@@ -268,14 +285,14 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     });
   }
 
-  /** Removes names that nobody has used for so long, and nobody holds. A backup stays. @returns the names */
-  clean(options: CleanOptions = {}): Promise<readonly string[]> {
+  /** Removes names that nobody has used for so long, and nobody holds. A backup stays. */
+  clean(options: CleanOptions = {}): Promise<CleanReport> {
     return clean(this, this.#observer, options);
   }
 
   /** The whole registry as JSON text in the format of the reference, without locks, everything else to the letter. */
-  exportText(): Promise<string> {
-    return exportText(this);
+  exportText(options: ProgressOptions = {}): Promise<string> {
+    return exportText(this, options);
   }
 
   /**
@@ -375,14 +392,13 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   /** @returns whether this holder's lock with the token was there */
   async #clearLock(name: string, { token, loss }: Claim): Promise<boolean> {
     const { instance } = this.lockManager.holder;
-    const ends = endingAfter(loss);
     let ours = false;
     await this.#update(name, ({ record }) => {
       // Without a token, the note of it was lost with the sidecar; the lock is this instance's all the same.
       ours = record?.entry.lock?.holderInstance === instance && (record.token ?? token) === token;
-      return record === null || !ours
-        ? null
-        : { kind: "put", name, expect: record.version, write: { lock: { kind: "clear", ends }, touch: true } };
+      if (record === null || !ours) return null;
+      const ends = endingAfter(loss, record.revocation);
+      return { kind: "put", name, expect: record.version, write: { lock: { kind: "clear", ends }, touch: true } };
     });
     return ours;
   }
@@ -403,14 +419,8 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     }
   }
 
-  async #commit(...parts: readonly ChangePart[]) {
-    const result = await this.store.commit({ holder: this.lockManager.holder, parts });
-    if (result.kind !== "unknown") return result;
-    throw new RegistryError(
-      "outcome-unknown",
-      `Whether the change to ${parts.map((part) => quoteName(part.name)).join(", ")} was written is not known. Look before you repeat it.`,
-      { cause: result.cause },
-    );
+  #commit(...parts: readonly ChangePart[]) {
+    return commit(this.store, this.lockManager.holder, parts);
   }
 
   #existing(snapshot: Pick<Snapshot, "name" | "record">): EntryRecord {

@@ -1,37 +1,61 @@
 /** What concerns many entries at once: cleaning, exporting, importing. */
-import type { JsonObject } from "../core/entry.js";
-import { NameholdError, RegistryError, RegistryLockError } from "../core/errors.js";
-import { heldError, judgeLock, type LockState } from "../core/lock-rules.js";
-import { checkName, quoteName } from "../core/name.js";
-import type { EntryRecord } from "../core/record.js";
-import { entryIdOf } from "../core/text/entry-id.js";
-import { editEntry, readEntry } from "../core/text/entry-text.js";
-import { formatJson } from "../core/text/json-format.js";
+import type { JsonObject, RegistryEntry } from "../core/entry.js";
+import { NameholdError, RegistryError } from "../core/errors.js";
+import { editEntry } from "../core/text/entry-text.js";
 import { RegistryDocument } from "../core/text/registry-document.js";
-import { wallMs } from "../core/timing.js";
 import type { ChangePart } from "../stores/store.js";
+import { commit } from "./commit.js";
+import { endingOf } from "./ending.js";
+import { type ImportChange, type ImportPlan, parseImport, planMerge, planReplace } from "./import-plan.js";
+import { expected, readAll } from "./judged-record.js";
 import type { Observer } from "./observer.js";
 import type { Registry } from "./registry.js";
 
-/** For what an entry does not say: here it is only checked. */
-const NO_TIME = wallMs(0);
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-export interface CleanOptions {
+export interface ProgressOptions {
+  /** Called after each entry that was read, with how many they are so far. */
+  readonly onProgress?: (entries: number) => void;
+}
+
+export interface StaleEntry {
+  readonly name: string;
+  readonly entry: RegistryEntry;
+}
+
+export interface CleanOptions extends ProgressOptions {
   /** Names not seen for this many days are removed. Default 7. */
   readonly olderThanDays?: number;
   /** Only tell which they are. Default false. */
   readonly dryRun?: boolean;
+  /**
+   * Of these alone, as a dry run has told them: what came alive, or has another ID by now, stays. Default: of all.
+   */
+  readonly only?: readonly StaleEntry[];
 }
 
-export interface ImportOptions {
+export interface CleanReport {
+  /** What was removed, or would be. */
+  readonly removed: readonly StaleEntry[];
+  /** Where the registry is kept as it was before: for the file stores a file that an import takes. */
+  readonly backup: string | null;
+}
+
+export interface ImportOptions extends ProgressOptions {
   /**
    * Default true: names that exist are kept as they are. False replaces the registry: names that are not in the data
    * are removed. Refused with `held` while a name that would change is held.
    */
   readonly merge?: boolean;
-  /** Replace held names too; their holders are told that they were revoked. Default false. */
+  /**
+   * Replace held names too; their holders are told that they were revoked. Not where the ID of one would pass to another
+   * name, under which it could be claimed beside its holder. Default false.
+   */
   readonly force?: boolean;
+  /** Only tell what would be done, and what would refuse it. Default false. */
+  readonly dryRun?: boolean;
+  /** What a dry run has told: refused with `aborted` when it would be something else by now. */
+  readonly preview?: ImportReport;
 }
 
 export interface ImportReport {
@@ -40,39 +64,60 @@ export interface ImportReport {
   readonly removed: readonly string[];
   /** Names of the data that existed already and were left alone. */
   readonly kept: readonly string[];
+  /** The same, with what is different. */
+  readonly changes: readonly ImportChange[];
+  /** Where the registry is kept as it was before; null when no ID went away or changed. */
+  readonly backup: string | null;
+  /** Of a dry run: the error that the import would fail with. */
+  readonly refusal: NameholdError | null;
 }
 
-interface Row {
-  readonly record: EntryRecord;
-  readonly state: LockState;
-}
-
-export async function clean(registry: Registry, observer: Observer, options: CleanOptions): Promise<readonly string[]> {
+/** @throws RegistryError `outcome-unknown`; NameholdError `invalid-input` */
+export async function clean(registry: Registry, observer: Observer, options: CleanOptions): Promise<CleanReport> {
   const olderThanDays = options.olderThanDays ?? 7;
   if (!(olderThanDays >= 0)) {
     throw new NameholdError("invalid-input", `olderThanDays must be 0 or more, not ${String(olderThanDays)}.`);
   }
-  const before = registry.lockManager.clock.wallMs() - olderThanDays * DAY_MS;
+  const { clock, holder } = registry.lockManager;
+  const before = clock.wallMs() - olderThanDays * DAY_MS;
+  const idsShown = options.only && new Map(options.only.map(({ name, entry }) => [name, entry.id]));
   for (;;) {
-    const rows = await readAll(registry, observer);
-    const stale = rows.filter(({ record, state }) => state.kind === "free" && record.entry.lastSeen < before);
-    const names = stale.map(({ record }) => record.name);
-    if (options.dryRun === true || names.length === 0) return names;
-    const parts = stale.map(
-      ({ record }): ChangePart => ({ kind: "remove", name: record.name, expect: record.version }),
-    );
-    if (await write(registry, parts)) return names;
+    const stale: StaleEntry[] = [];
+    const parts: ChangePart[] = [];
+    for (const row of await readAll(registry, observer, options.onProgress)) {
+      const { name, entry } = row.record;
+      if (row.state.kind === "held" || entry.lastSeen >= before) continue;
+      if (idsShown !== undefined && idsShown.get(name) !== entry.id) continue;
+      stale.push({ name, entry });
+      parts.push({ kind: "remove", ...expected(row), ends: endingOf(row.state) });
+    }
+    if (options.dryRun === true || parts.length === 0) return { removed: stale, backup: null };
+    const result = await commit(registry.store, holder, parts);
+    if (result.kind === "done") return { removed: stale, backup: result.backup ?? null };
   }
 }
 
-export async function exportText(registry: Registry): Promise<string> {
+/** @throws RegistryError `damaged` while damage waits for an operator: names may be missing */
+export async function exportText(registry: Registry, { onProgress }: ProgressOptions): Promise<string> {
   const document = RegistryDocument.empty(registry.lockManager.clock.wallMs());
   for await (const { record } of registry.store.list()) {
     if (record !== null) document.setEntry(record.name, editEntry(record.source, { lock: null }));
+    onProgress?.(document.size);
   }
-  return document.toString();
+  // Afterwards: what the reading has found is known by now.
+  const damage = await registry.recovery?.inspect();
+  if (damage == null) return document.toString();
+  throw new RegistryError(
+    "damaged",
+    `The registry ${registry.location} was damaged (${damage.what}), and names may be missing: nothing was exported. See 'namehold recover'.`,
+  );
 }
 
+/**
+ * @throws NameholdError `invalid-input`, `aborted`
+ * @throws RegistryError `already-exists`, `outcome-unknown`
+ * @throws RegistryLockError `held`
+ */
 export async function importEntries(
   registry: Registry,
   observer: Observer,
@@ -80,124 +125,57 @@ export async function importEntries(
   options: ImportOptions,
 ): Promise<ImportReport> {
   const imported = parseImport(data);
+  const { dryRun = false, preview, merge = true, force = false } = options;
   for (;;) {
-    const rows = new Map((await readAll(registry, observer)).map((row) => [row.record.name, row]));
-    const { parts, report } =
-      options.merge === false ? planReplace(rows, imported, options.force === true) : planMerge(rows, imported);
-    if (parts.length === 0 || (await write(registry, parts))) return report;
+    const rows = new Map((await readAll(registry, observer, options.onProgress)).map((row) => [row.record.name, row]));
+    const plan = merge ? planMerge(rows, imported) : planReplace(rows, imported, force);
+    if (preview !== undefined && !isAsShown(plan, preview)) throw changedSincePreview();
+    if (dryRun) return reportOf(plan, null, plan.refusal ?? (await refusalOfNew(registry, plan)));
+    if (plan.refusal !== null) throw plan.refusal;
+    if (plan.parts.length === 0) return reportOf(plan, null);
+    const result = await commit(registry.store, registry.lockManager.holder, plan.parts);
+    if (result.kind === "done") return reportOf(plan, result.backup ?? null);
   }
 }
 
-/** @returns the entries' texts without their locks, by name */
-function parseImport(data: string | JsonObject): ReadonlyMap<string, string> {
-  const entries = new Map<string, string>();
-  const ids = new Map<string, string>();
-  let where = "";
+/** After damage, no names may be made until an operator has confirmed what is left. */
+async function refusalOfNew(registry: Registry, { changes }: ImportPlan): Promise<NameholdError | null> {
+  const added = changes.find(({ kind }) => kind === "added");
+  if (added === undefined) return null;
   try {
-    const document = RegistryDocument.parse(typeof data === "string" ? data : formatJson(data, 0));
-    for (const name of document.names()) {
-      checkName(name);
-      where = ` in ${quoteName(name)},`;
-      const text = document.entryText(name) ?? "";
-      claimId(ids, readEntry(text, NO_TIME).id, name);
-      entries.set(name, editEntry(text, { lock: null }));
-    }
-  } catch (cause) {
-    // What is damaged here is the input, not the registry.
-    if (cause instanceof NameholdError && cause.code !== "damaged") throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new NameholdError(
-      "invalid-input",
-      `The data to import are no registry:${where} ${why}. Nothing was imported.`,
-      { cause },
-    );
+    await registry.store.read(added.name);
+    return null;
+  } catch (error) {
+    if (error instanceof NameholdError) return error;
+    throw error;
   }
-  return entries;
 }
 
-interface Plan {
-  readonly parts: readonly ChangePart[];
-  readonly report: ImportReport;
-}
-
-function planMerge(rows: ReadonlyMap<string, Row>, imported: ReadonlyMap<string, string>): Plan {
-  const ids = new Map([...rows.values()].map(({ record }) => [record.entry.id, record.name]));
-  const added = [...imported].filter(([name]) => !rows.has(name));
-  for (const [name, text] of added) claimId(ids, entryIdOf(text), name);
+function reportOf({ changes }: ImportPlan, backup: string | null, refusal: NameholdError | null = null): ImportReport {
+  const named = (kind: ImportChange["kind"]) => changes.filter((it) => it.kind === kind).map(({ name }) => name);
   return {
-    parts: added.map(([name, source]): ChangePart => ({ kind: "put", name, expect: "absent", write: { source } })),
-    report: {
-      added: added.map(([name]) => name),
-      replaced: [],
-      removed: [],
-      kept: [...imported.keys()].filter((name) => rows.has(name)),
-    },
+    added: named("added"),
+    replaced: named("replaced"),
+    removed: named("removed"),
+    kept: named("kept"),
+    changes,
+    backup,
+    refusal,
   };
 }
 
-function planReplace(rows: ReadonlyMap<string, Row>, imported: ReadonlyMap<string, string>, force: boolean): Plan {
-  const reason = "replaced by a forced import";
-  const parts: ChangePart[] = [];
-  const removed: string[] = [];
-  const replaced: string[] = [];
-  for (const { record, state } of rows.values()) {
-    const { name, version } = record;
-    const source = imported.get(name);
-    if (state.kind === "held" && !force) throw refuseReplace(name, state);
-    if (source === undefined) {
-      removed.push(name);
-      parts.push({ kind: "remove", name, expect: version, word: { reason: "removed", detail: reason } });
-    } else {
-      replaced.push(name);
-      const lock = state.kind === "held" ? ({ kind: "revoke", reason } as const) : undefined;
-      parts.push({ kind: "put", name, expect: version, write: { source, ...(lock === undefined ? {} : { lock }) } });
-    }
-  }
-  const added = [...imported].filter(([name]) => !rows.has(name));
-  for (const [name, source] of added) parts.push({ kind: "put", name, expect: "absent", write: { source } });
-  return { parts, report: { added: added.map(([name]) => name), replaced, removed, kept: [] } };
+function isAsShown({ changes }: ImportPlan, preview: ImportReport): boolean {
+  return JSON.stringify(changes.map(consequence)) === JSON.stringify(preview.changes.map(consequence));
 }
 
-function refuseReplace(name: string, state: LockState & { kind: "held" }): RegistryLockError {
-  const held = heldError(name, state.lock, state.decided);
-  return new RegistryLockError(
-    "held",
-    `Nothing was imported: ${held.message} Release it first, or force the import; its holder is then told to stop.`,
-    held.details,
-  );
+/** What of a change must be as it was shown. Of a name that stays as it is, nothing but that. */
+function consequence({ name, kind, idBefore, idInData, differences, heldBy }: ImportChange): readonly unknown[] {
+  return kind === "kept" ? [name] : [name, kind, idBefore, idInData, differences, heldBy?.instance];
 }
 
-/** @throws RegistryError `already-exists`: two names never share an ID */
-function claimId(ids: Map<string, string>, id: string, name: string): void {
-  const owner = ids.get(id);
-  if (owner !== undefined && owner !== name) {
-    throw new RegistryError(
-      "already-exists",
-      `Nothing was imported: ${quoteName(name)} would have the ID ${id}, which belongs to ${quoteName(owner)}.`,
-      { name },
-    );
-  }
-  ids.set(id, name);
-}
-
-async function readAll(registry: Registry, observer: Observer): Promise<readonly Row[]> {
-  const rows: Row[] = [];
-  for await (const snapshot of registry.store.list()) {
-    if (snapshot.record === null) continue;
-    rows.push({ record: snapshot.record, state: judgeLock(snapshot, observer.watchedMs(snapshot)) });
-  }
-  return rows;
-}
-
-/** @returns false when somebody changed one of the names in between: plan anew */
-async function write(registry: Registry, parts: readonly ChangePart[]): Promise<boolean> {
-  const result = await registry.store.commit({ holder: registry.lockManager.holder, parts });
-  if (result.kind !== "unknown") return result.kind === "done";
-  throw new RegistryError(
-    "outcome-unknown",
-    "Whether the change was written is not known. Look before you repeat it.",
-    {
-      cause: result.cause,
-    },
+function changedSincePreview(): NameholdError {
+  return new NameholdError(
+    "aborted",
+    "The registry has changed since the preview, and the import would do something else now. Nothing was imported. Look again.",
   );
 }

@@ -6,6 +6,7 @@
  * write by itself. `src/testing/store-contract.ts` is this page as a test suite.
  */
 import type { ComponentType, Holder, JsonObject } from "../core/entry.js";
+import type { Checkup, DiagnoseOptions } from "../core/finding.js";
 import type { Ending, HistoryQuery, PastHold } from "../core/history.js";
 import type { Loss, Snapshot, Version } from "../core/record.js";
 
@@ -93,7 +94,8 @@ export interface Change {
 export type CommitResult =
   /**
    * Written, as durable as the store promises. `snapshots` shows each name the parts mention, as it is now. `backup`: when
-   * IDs went away or changed, the file of what was there before, which an import takes.
+   * IDs or names went away or changed, the file of what was there before, which an import takes. A store that keeps none
+   * names G1 among its exceptions.
    */
   | { readonly kind: "done"; readonly snapshots: ReadonlyMap<string, Snapshot>; readonly backup?: string }
   /** A precondition failed and nothing was changed. `snapshots` shows the names as they are. */
@@ -163,6 +165,12 @@ export interface Store {
 
   /** Whether what was lost by damage waits for an operator, and what he is told. Absent: the store recovers by itself. */
   readonly recovery?: Recovery;
+
+  /**
+   * Looks at all that this store depends on, and tells what is wrong with it, for an operator. Works when nothing else
+   * does; changes and makes nothing unless asked to `fix`. Absent where there is nothing to look at.
+   */
+  diagnose?(options: DiagnoseOptions): AsyncIterable<Checkup>;
 
   /** Idempotent. The holder's presence ends with it. */
   close(): Promise<void>;

@@ -17,9 +17,11 @@ import { entryCases } from "./contract/entry-cases.js";
 import { formerCases } from "./contract/former-cases.js";
 import type { ContractCase, StoreHarness } from "./contract/harness.js";
 import { heartbeatCases } from "./contract/heartbeat-cases.js";
+import { historyCases } from "./contract/history-cases.js";
 import { lockCases } from "./contract/lock-cases.js";
 import { movingCases } from "./contract/moving-cases.js";
 import { queueCases } from "./contract/queue-cases.js";
+import { removalCases } from "./contract/removal-cases.js";
 import { textCases } from "./contract/text-cases.js";
 import { viewCases } from "./contract/view-cases.js";
 
@@ -41,6 +43,8 @@ export const storeContract: readonly ContractCase[] = [
   ...textCases,
   ...queueCases,
   ...viewCases,
+  ...historyCases,
+  ...removalCases,
   ...movingCases,
   ...endingCases,
 ];

@@ -4,7 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "no
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { test as plainTest } from "vitest";
+import { test as plainTest, type TestContext } from "vitest";
+import { onLinux } from "../platform/requirements.js";
 
 export const MAIN = resolve("dist/cli/main.js");
 
@@ -141,11 +142,12 @@ export class Lab {
 
 /** A test with a lab of its own, and a second one where it asks for it. Tests may run at the same time. */
 export const test = plainTest.extend<{ lab: Lab; otherLab: Lab }>({
-  lab: ({ task: _task }, use) => useLab(use),
-  otherLab: ({ task: _task }, use) => useLab(use),
+  lab: ({ skip }, use) => useLab(skip, use),
+  otherLab: ({ skip }, use) => useLab(skip, use),
 });
 
-async function useLab(use: (lab: Lab) => Promise<void>): Promise<void> {
+async function useLab(skip: TestContext["skip"], use: (lab: Lab) => Promise<void>): Promise<void> {
+  skip(!onLinux, "it must be Linux: a test finds its processes in /proc");
   const lab = new Lab();
   try {
     await use(lab);

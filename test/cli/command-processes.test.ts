@@ -2,17 +2,20 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
-import { CommandProcesses, processRef } from "../../src/cli/run/command-processes.js";
+import { processRef } from "../../src/cli/run/command-members.js";
+import { CommandProcesses } from "../../src/cli/run/command-processes.js";
 import { tryFlock } from "../../src/platform/flock.js";
-import { lockedFile, parseProcessStat, sharesLock } from "../../src/platform/process-table.js";
+import { linuxProcessTable, lockedFile, parseProcessStat, sharesLock } from "../../src/platform/linux/process-table.js";
 import { type Lab, sendSignal, test, until } from "./cli-process.js";
 
 const MARK = "01ARZ3NDEKTSV4RRFFQ69G5FAV/7";
+const NOBODY = { pid: 0, startTicks: null };
 const TAIL = "0 -1 4194560 9 0 0 0 0 0 0 0 20 0 1 0 4711 2 3";
 
 test("a program's name cannot forge what /proc says of its process", () => {
   expect(parseProcessStat(7, `7 (x) R 1 1 1 (y) S 1 42 43 ${TAIL}`)).toEqual({
     pid: 7,
+    parent: 1,
     ended: false,
     group: 42,
     session: 43,
@@ -45,7 +48,7 @@ test("a process that got the command's number after it is not signalled", async 
   const stranger = sleeper([]);
   await until("it to run", () => stranger.pid !== undefined);
   const ref = processRef(stranger.pid as number);
-  const processes = new CommandProcesses({ mark: MARK, presenceFd: undefined });
+  const processes = new CommandProcesses({ mark: MARK, presenceFd: undefined }, linuxProcessTable, NOBODY);
   processes.lead({ pid: ref.pid, startTicks: Number(ref.startTicks) - 1 });
 
   processes.signalLeader("SIGKILL");
@@ -61,7 +64,7 @@ test("a process that left session, group and descriptors behind is found by its 
   const env = { PATH: process.env["PATH"] };
   const marked = sleeper([], { ...env, NAMEHOLD_CHAIN: `outer ${MARK} inner` });
   const otherToken = sleeper([], { ...env, NAMEHOLD_CHAIN: `${MARK}1` });
-  const processes = new CommandProcesses({ mark: MARK, presenceFd: undefined });
+  const processes = new CommandProcesses({ mark: MARK, presenceFd: undefined }, linuxProcessTable, NOBODY);
   await until("it to be found", () => processes.living().length > 0);
 
   expect(processes.living()).toEqual([marked.pid]);

@@ -3,7 +3,8 @@ import { chmodSync, mkdirSync, truncateSync } from "node:fs";
 import { dirname } from "node:path";
 import { describe, expect } from "vitest";
 import { FAILURES } from "../../src/core/errors.js";
-import { type Lab, MAIN, test } from "./cli-process.js";
+import { MAIN, test } from "./cli-process.js";
+import { runAsMereUser } from "./mere-user.js";
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const COMMANDS = ["run", "list", "show", "resolve", "rename", "revoke", "release", "recover"];
@@ -194,15 +195,3 @@ describe.concurrent("help", () => {
     for (const { exitStatus } of Object.values(FAILURES)) expect(stdout).toMatch(new RegExp(`^  ${exitStatus} `, "m"));
   });
 });
-
-/** Root may write everywhere: as root the command runs without that right. */
-function runAsMereUser(lab: Lab, ...args: readonly string[]) {
-  chmodSync(lab.directory, 0o755);
-  const isRoot = process.getuid?.() === 0;
-  const [program, first] = isRoot ? ["setpriv", [...WITHOUT_RIGHTS, process.execPath]] : [process.execPath, []];
-  const env = { ...process.env, MADSCI_REGISTRY_PATH: lab.path };
-  return spawnSync(program, [...first, MAIN, ...args], { encoding: "utf8", env });
-}
-
-const RIGHTS = "-dac_override,-dac_read_search";
-const WITHOUT_RIGHTS = [`--inh-caps=${RIGHTS}`, `--bounding-set=${RIGHTS}`];

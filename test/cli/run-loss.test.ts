@@ -1,10 +1,10 @@
 /** What becomes of the command when `namehold run` loses the name, or dies. Real time is the subject: TTLs are short. */
-import { renameSync } from "node:fs";
+import { readFileSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { FAILURES } from "../../src/core/errors.js";
-import { isAlive, isStopped, MAIN, sendSignal, test } from "./cli-process.js";
+import { type CliProcess, isAlive, isStopped, type Lab, MAIN, sendSignal, test } from "./cli-process.js";
 import { commandPids, expectNoneBesideNextHolder, RUN, STUBBORN } from "./stubborn-command.js";
 
 /** Ignores SIGTERM, and so does its child in another session. */
@@ -110,17 +110,36 @@ describe.concurrent("namehold run, stopped", () => {
     lab,
   }) => {
     const run = lab.start(...RUN, "sh", "-c", STUBBORN);
-    await expectNoneBesideNextHolder(lab, run, () => {
-      run.kill("SIGSTOP");
-    });
-    expect(isStopped(run.pid)).toBe(true);
-    run.kill("SIGCONT");
+    await expectNoneBesideNextHolder(lab, run, () => run.kill("SIGSTOP"));
     const { status, stderr } = await run.ended;
     expect(status).toBe(FAILURES.lost.exitStatus);
     expect(stderr).toMatch(/gave no sign of life in time: ending the command that holds "arm"/);
-    expect(stderr).toMatch(/"arm" is not held any more/);
+    expect(stderr).toMatch(/Ending the command \(SIGTERM now/);
+  });
+
+  test("in the middle of a write does not keep the registry's file lock for longer than its TTL [G2, G12]", async ({
+    lab,
+  }) => {
+    const run = lab.start(...RUN, "sh", "-c", STUBBORN);
+    await expectNoneBesideNextHolder(lab, run, () => stopWithFileLock(lab, run));
+    expect((await run.ended).status).toBe(FAILURES.lost.exitStatus);
   });
 });
+
+/** It has the file lock for a moment at each heartbeat: tries until it is stopped in such a one. */
+function stopWithFileLock(lab: Lab, run: CliProcess): void {
+  const { ino } = statSync(`${lab.path}.lock`);
+  const hasLock = (): boolean => new RegExp(` ${run.pid} \\S+:${ino} `).test(readFileSync("/proc/locks", "latin1"));
+  for (const end = performance.now() + 10_000; performance.now() < end; ) {
+    if (!hasLock()) continue;
+    run.kill("SIGSTOP");
+    // It stops when it runs next.
+    while (!isStopped(run.pid));
+    if (hasLock()) return;
+    run.kill("SIGCONT");
+  }
+  throw new Error("It was not stopped while it had the file lock.");
+}
 
 describe.concurrent("the guardian", () => {
   test("is replaced when it dies, and the new one guards [G2]", async ({ lab }) => {

@@ -15,7 +15,7 @@ export async function commandPids(run: CliProcess): Promise<readonly number[]> {
 export async function expectNoneBesideNextHolder(lab: Lab, run: CliProcess, harm: () => void): Promise<void> {
   const pids = await commandPids(run);
   const look = `for pid in ${pids.join(" ")}; do grep -qs '^State:.[^Z]' /proc/$pid/status && echo left=$pid; done; echo held`;
-  const next = lab.start("run", "arm", "--wait", "20s", "--", "sh", "-c", look);
+  const next = lab.start("run", "arm", "--wait", "12s", "--", "sh", "-c", look);
   await next.message(/Waiting/);
   harm();
   expect(await next.ended).toMatchObject({ status: 0, stdout: "held\n" });

@@ -9,6 +9,7 @@ import { FaultyStore, type FaultyVerb, type Pause } from "../../src/testing/faul
 import type { StoreFixture, StoreHarness } from "../../src/testing/store-contract.js";
 import { jsonFileHarness } from "./json-file-harness.js";
 import { memoryHarness } from "./memory-harness.js";
+import { sqliteHarness } from "./sqlite-harness.js";
 
 /**
  * Every takeover is one conditional write that fails if the old holder refreshed after the taker looked. Both sides are
@@ -27,7 +28,7 @@ const ACTS = {
 } as const satisfies Record<string, readonly FaultyVerb[]>;
 type Act = keyof typeof ACTS;
 
-const STORES: readonly StoreHarness[] = [memoryHarness("memory"), jsonFileHarness];
+const STORES: readonly StoreHarness[] = [memoryHarness("memory"), jsonFileHarness, sqliteHarness];
 
 describe.each(STORES)("in $name", (harness) => {
   describe.each(Object.keys(ACTS) as Act[])("a takeover from a silent holder, and %s", (act) => {

@@ -1,13 +1,14 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { runContractCase, type StoreHarness, storeContract } from "../../src/testing/store-contract.js";
 import { memoryHarness } from "../contract/memory-harness.js";
+import { historyMutants } from "./history-mutants.js";
 import { lockMutants } from "./lock-mutants.js";
 import { Handle, type Mutant } from "./mutant.js";
 import { queueMutants } from "./queue-mutants.js";
 import { recordMutants } from "./record-mutants.js";
 
 /** A suite that passes a broken store proves nothing: each of these must be caught by the case that is meant for it. */
-const MUTANTS: readonly Mutant[] = [...lockMutants, ...recordMutants, ...queueMutants];
+const MUTANTS: readonly Mutant[] = [...lockMutants, ...recordMutants, ...queueMutants, ...historyMutants];
 
 describe("the contract suite catches a store in which", () => {
   const report: string[] = [];

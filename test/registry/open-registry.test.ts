@@ -1,3 +1,4 @@
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
@@ -21,7 +22,7 @@ describe("openRegistry", () => {
     expect(registry.location).toBe(path);
   });
 
-  it.each(["sqlite:lab.db", "postgres://host/db", "https://lab", "redis://x", "C++:x"])(
+  it.each(["postgres://host/db", "https://lab", "redis://x", "C++:x"])(
     "refuses %s, which this version has no store for, by its name [G11]",
     async (location) => {
       const scheme = location.slice(0, location.indexOf(":"));
@@ -29,6 +30,42 @@ describe("openRegistry", () => {
       await expect(openRegistry(location)).rejects.toThrow(`has no store for ${scheme}: locations`);
     },
   );
+
+  it("takes sqlite: with a path, or an absolute one as a URL, and opens a database there", async () => {
+    const path = join(temporaryDirectory(), "with space", "lab.db");
+    for (const location of [
+      `sqlite:${path}`,
+      `SQLite:${path}?durability=full`,
+      `sqlite://${path.replace(" ", "%20")}`,
+    ]) {
+      await using registry = await openRegistry(location);
+      expect(registry.location).toBe(`sqlite:${path}`);
+      await registry.resolve("robot", { type: "node" });
+    }
+    await using registry = await openRegistry(`sqlite:${path}`);
+    expect(await registry.lookup("robot")).not.toBeNull();
+  });
+
+  it("takes ~ in sqlite:~/… for the home directory", async () => {
+    await using registry = await openRegistry("sqlite:~/never made/lab.db");
+    expect(registry.location).toBe(`sqlite:${join(homedir(), "never made", "lab.db")}`);
+  });
+
+  it.each([
+    "sqlite:",
+    "sqlite:?durability=full",
+    "sqlite://host/lab.db",
+    "sqlite:///lab%zz.db",
+    "sqlite:lab.db?durability=some",
+    "sqlite:lab.db?mode=ro",
+    "sqlite:lab.db ",
+  ])("refuses %j and says why [G11]", async (location) => {
+    const opening = openRegistry(location).then(async (registry) => {
+      await using opened = registry;
+      await opened.lookup("robot");
+    });
+    await expect(opening).rejects.toMatchObject({ code: "invalid-input" });
+  });
 
   it.each(["file://%", "file:///%zz"])("refuses %s as no URL [G11]", async (location) => {
     await expect(openRegistry(location)).rejects.toMatchObject({ code: "invalid-input" });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/core/entry.js";
 import type { Registry } from "../../src/registry/registry.js";
+import type { CleanOptions } from "../../src/registry/transfer.js";
 import { HEARTBEAT_MS, Lab, type LabProcess, TTL_MS } from "./lab.js";
 
 const NODE = { type: "node" } as const;
@@ -38,10 +39,18 @@ function entryText(id: string, members = ""): string {
   return `{"id": "${id}", "component_type": "node"${members}}`;
 }
 
+/** Last seen long before the tests' clock begins. */
+const OLD = ', "last_seen": "2020-01-01T00:00:00Z"';
+
 async function nameAndIds(registry: Registry): Promise<Readonly<Record<string, string>>> {
   const ids: Record<string, string> = {};
   for await (const { name, entry } of registry.list()) ids[name] = entry.id;
   return ids;
+}
+
+/** The names that a clean removed, or would remove. */
+async function cleaned(registry: Registry, options: CleanOptions = {}): Promise<readonly string[]> {
+  return (await registry.clean(options)).removed.map(({ name }) => name);
 }
 
 /** Another process changes something between the reading and the writing of `work`. */
@@ -63,11 +72,11 @@ describe("clean", () => {
     await lab.clock.advance(1);
     await registry.resolve("seen", NODE);
     await lab.clock.advance(3 * DAY_MS - 1);
-    expect(await registry.clean({ olderThanDays: 3 })).toEqual([]);
+    expect(await cleaned(registry, { olderThanDays: 3 })).toEqual([]);
     await lab.clock.advance(1);
-    expect(await registry.clean({ olderThanDays: 3 })).toEqual(["old"]);
+    expect(await cleaned(registry, { olderThanDays: 3 })).toEqual(["old"]);
     expect(Object.keys(await nameAndIds(registry))).toEqual(["seen"]);
-    expect(await registry.clean({ olderThanDays: 0.5 })).toEqual(["seen"]);
+    expect(await cleaned(registry, { olderThanDays: 0.5 })).toEqual(["seen"]);
   });
 
   it("takes 7 days when not told", async () => {
@@ -75,9 +84,9 @@ describe("clean", () => {
     const { registry } = lab.open();
     await registry.resolve("robot", NODE);
     await lab.clock.advance(7 * DAY_MS);
-    expect(await registry.clean()).toEqual([]);
+    expect(await cleaned(registry)).toEqual([]);
     await lab.clock.advance(1);
-    expect(await registry.clean()).toEqual(["robot"]);
+    expect(await cleaned(registry)).toEqual(["robot"]);
   });
 
   it("as a dry run tells the same and removes nothing", async () => {
@@ -87,9 +96,9 @@ describe("clean", () => {
     await registry.resolve("arm", NODE);
     await lab.clock.advance(1);
     const before = await lab.everything();
-    expect(await registry.clean({ olderThanDays: 0, dryRun: true })).toEqual(["robot", "arm"]);
+    expect(await cleaned(registry, { olderThanDays: 0, dryRun: true })).toEqual(["robot", "arm"]);
     expect(await lab.everything()).toEqual(before);
-    expect(await registry.clean({ olderThanDays: 0 })).toEqual(["robot", "arm"]);
+    expect(await cleaned(registry, { olderThanDays: 0 })).toEqual(["robot", "arm"]);
     expect(await lab.everything()).toEqual([]);
   });
 
@@ -102,7 +111,7 @@ describe("clean", () => {
     a.kill();
     b.store.freeze();
     await lab.clock.advance(TTL_MS);
-    expect(await c.registry.clean({ olderThanDays: 0 })).toEqual(["dead", "silent"]);
+    expect(await cleaned(c.registry, { olderThanDays: 0 })).toEqual(["dead", "silent"]);
     expect(await nameAndIds(c.registry)).toEqual({ held: held.id });
     await lab.clock.advance(TTL_MS);
     expect(held.held).toBe(true);
@@ -116,11 +125,47 @@ describe("clean", () => {
     await lab.clock.advance(1);
     const clean = interrupted(
       a,
-      () => a.registry.clean({ olderThanDays: 0 }),
+      () => cleaned(a.registry, { olderThanDays: 0 }),
       () => b.claim("used"),
     );
     expect(await clean).toEqual(["unused"]);
     expect(Object.keys(await nameAndIds(a.registry))).toEqual(["used"]);
+  });
+
+  it("keeps a name whose silent holder comes back in between [G7]", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    const claim = await a.claim("robot");
+    const id = claim.id;
+    a.store.freeze();
+    await lab.clock.advance(TTL_MS);
+    const clean = interrupted(
+      b,
+      () => cleaned(b.registry, { olderThanDays: 0 }),
+      async () => {
+        a.store.thaw();
+        await a.registry.refreshLocks(["robot"]);
+      },
+    );
+    expect(await clean).toEqual([]);
+    expect(await nameAndIds(b.registry)).toEqual({ robot: id });
+  });
+
+  it("of what a dry run has told alone, keeps what has come alive, is new, or has another ID by now [G1, G9]", async () => {
+    const lab = new Lab();
+    const { registry } = lab.open();
+    for (const name of ["stale", "used", "remade"]) await registry.resolve(name, NODE);
+    await lab.clock.advance(1);
+    const shown = await registry.clean({ olderThanDays: 0, dryRun: true });
+    await registry.importEntries(registryText({ remade: entryText(ID_A, OLD), used: entryText(ID_B, OLD) }), {
+      merge: false,
+    });
+    await registry.importEntries(registryText({ new: entryText(ID_C, OLD) }));
+    const stale = shown.removed.filter(({ name }) => name === "stale");
+    await registry.importEntries(registryText({ stale: entryText(stale[0]?.entry.id ?? "", OLD) }));
+    await (await lab.open().claim("used")).release();
+    expect(await cleaned(registry, { olderThanDays: 0, only: shown.removed })).toEqual(["stale"]);
+    expect(await nameAndIds(registry)).toEqual({ remade: ID_A, used: ID_B, new: ID_C });
   });
 
   it("lets a removed name be made anew, with another ID and a greater token [G3]", async () => {
@@ -129,7 +174,7 @@ describe("clean", () => {
     const first = await a.claim("robot");
     await first.release();
     await lab.clock.advance(1);
-    expect(await a.registry.clean({ olderThanDays: 0 })).toEqual(["robot"]);
+    expect(await cleaned(a.registry, { olderThanDays: 0 })).toEqual(["robot"]);
     lab.clock.stepWall(-DAY_MS);
     const second = await a.claim("robot");
     expect(second).toMatchObject({ isNew: true });
@@ -143,9 +188,9 @@ describe("clean", () => {
       const lab = new Lab();
       const { registry } = lab.open();
       await registry.resolve("robot", NODE);
-      const cleaned = registry.clean({ olderThanDays: days });
-      if (days === undefined) await expect(cleaned).resolves.toEqual([]);
-      else await expect(cleaned).rejects.toMatchObject({ code: "invalid-input" });
+      const names = cleaned(registry, { olderThanDays: days });
+      if (days === undefined) await expect(names).resolves.toEqual([]);
+      else await expect(names).rejects.toMatchObject({ code: "invalid-input" });
       expect(Object.keys(await nameAndIds(registry))).toEqual(["robot"]);
     },
   );
@@ -201,11 +246,16 @@ describe("import", () => {
     const { registry } = lab.open();
     const id = await registry.resolve("robot", { ...NODE, metadata: { mine: true } });
     const data = registryText({ robot: entryText(ID_A), arm: entryText(ID_B, ', "metadata": {"a": 1}') });
-    expect(await registry.importEntries(data)).toEqual({ added: ["arm"], replaced: [], removed: [], kept: ["robot"] });
+    expect(await registry.importEntries(data)).toMatchObject({
+      added: ["arm"],
+      replaced: [],
+      removed: [],
+      kept: ["robot"],
+    });
     expect(await nameAndIds(registry)).toEqual({ robot: id, arm: ID_B });
     expect((await lab.record("robot")).entry.metadata).toEqual({ mine: true });
     expect((await registry.claim("arm", NODE)).id).toBe(ID_B);
-    expect(await registry.importEntries(data)).toEqual({
+    expect(await registry.importEntries(data)).toMatchObject({
       added: [],
       replaced: [],
       removed: [],
@@ -239,14 +289,14 @@ describe("import", () => {
     const { registry } = lab.open();
     for (const name of ["robot", "gone"]) await registry.resolve(name, NODE);
     const data = registryText({ robot: entryText(ID_A), arm: entryText(ID_B) });
-    expect(await registry.importEntries(data, { merge: false })).toEqual({
+    expect(await registry.importEntries(data, { merge: false })).toMatchObject({
       added: ["arm"],
       replaced: ["robot"],
       removed: ["gone"],
       kept: [],
     });
     expect(await nameAndIds(registry)).toEqual({ robot: ID_A, arm: ID_B });
-    await registry.importEntries("{}", { merge: false });
+    await registry.importEntries('{"entries": {}}', { merge: false });
     expect(await nameAndIds(registry)).toEqual({});
   });
 
@@ -339,6 +389,129 @@ describe("import", () => {
     expect(await lab.everything()).toEqual(before);
   });
 
+  it("as a dry run tells what it would do, and what would refuse it, and changes nothing [G2]", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    await b.registry.importEntries(
+      registryText({ same: entryText(ID_C), moved: entryText(ID_A), gone: entryText("X") }),
+    );
+    await a.claim("gone");
+    const before = await lab.everything();
+    const data = registryText({
+      same: entryText(ID_C).replaceAll(" ", "\n"),
+      moved: entryText(ID_B, ', "metadata": {"volume": 1.0}'),
+      new: entryText("Y"),
+    });
+    const report = await b.registry.importEntries(data, { merge: false, dryRun: true });
+    expect(report).toMatchObject({
+      added: ["new"],
+      replaced: ["moved"],
+      removed: ["gone"],
+      kept: ["same"],
+      backup: null,
+    });
+    expect(report.refusal).toMatchObject({ code: "held", details: { name: "gone" } });
+    expect(report.changes).toEqual([
+      { name: "same", kind: "kept", idBefore: ID_C, idInData: ID_C, differences: [], heldBy: null },
+      {
+        name: "moved",
+        kind: "replaced",
+        idBefore: ID_A,
+        idInData: ID_B,
+        differences: ["id", "metadata"],
+        heldBy: null,
+      },
+      expect.objectContaining({ name: "gone", kind: "removed", idBefore: "X", idInData: null }),
+      { name: "new", kind: "added", idBefore: null, idInData: "Y", differences: [], heldBy: null },
+    ]);
+    expect(report.changes[2]?.heldBy).toMatchObject({ instance: a.instance });
+    expect((await b.registry.importEntries(data, { merge: false, force: true, dryRun: true })).refusal).toBeNull();
+    expect(await lab.everything()).toEqual(before);
+  });
+
+  it("does what was previewed, or nothing at all [G9]", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    const data = registryText({ robot: entryText(ID_A), arm: entryText(ID_B) });
+    for (const merge of [true, false]) {
+      const preview = await a.registry.importEntries(data, { merge, dryRun: true });
+      await b.registry.resolve(`arm${merge ? "" : " 2"}`, NODE);
+      if (merge) await b.registry.resolve("robot", NODE);
+      const before = await lab.everything();
+      const refused = a.registry.importEntries(data, { merge, preview });
+      await expect(refused).rejects.toMatchObject({ code: "aborted" });
+      await expect(refused).rejects.toThrow("Nothing was imported");
+      expect(await lab.everything()).toEqual(before);
+    }
+    const preview = await a.registry.importEntries(data, { merge: false, dryRun: true });
+    expect(await a.registry.importEntries(data, { merge: false, preview })).toMatchObject({
+      replaced: preview.replaced,
+      removed: preview.removed,
+    });
+  });
+
+  it("does what was previewed although held names that stay were refreshed meanwhile", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    await a.claim("robot");
+    const data = registryText({ robot: entryText(ID_A), arm: entryText(ID_B) });
+    const preview = await b.registry.importEntries(data, { dryRun: true });
+    await lab.clock.advance(HEARTBEAT_MS);
+    expect(await b.registry.importEntries(data, { preview })).toMatchObject({ added: ["arm"], kept: ["robot"] });
+  });
+
+  it("as a replacement keeps a held name that is the same but for when it was last seen [G2]", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    const text = await (async () => {
+      await b.registry.resolve("robot", NODE);
+      return b.registry.exportText();
+    })();
+    await lab.clock.advance(1);
+    const claim = await a.claim("robot");
+    expect(await b.registry.importEntries(text, { merge: false })).toMatchObject({ kept: ["robot"], replaced: [] });
+    await lab.clock.advance(TTL_MS);
+    expect(claim.held).toBe(true);
+    await claim.release();
+    expect(await b.registry.importEntries(text, { merge: false })).toMatchObject({ kept: [], replaced: ["robot"] });
+  });
+
+  it("as a replacement is refused when a silent holder comes back in between [G7]", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    const { id } = await a.claim("robot");
+    for (const name of ["robot", "another"]) {
+      a.store.freeze();
+      await lab.clock.advance(TTL_MS);
+      const refused = interrupted(
+        b,
+        () => b.registry.importEntries(registryText({ [name]: entryText(ID_A) }), { merge: false }),
+        async () => {
+          a.store.thaw();
+          await a.registry.refreshLocks(["robot"]);
+        },
+      );
+      await expect(refused).rejects.toMatchObject({ code: "held" });
+    }
+    expect(await nameAndIds(b.registry)).toEqual({ robot: id });
+  });
+
+  it("never gives the ID of a held name to another name, by force neither [G2]", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    const { id } = await a.claim("robot");
+    const before = await lab.everything();
+    for (const data of [
+      registryText({ arm: entryText(id) }),
+      registryText({ robot: entryText(ID_A), arm: entryText(id) }),
+    ]) {
+      const refused = b.registry.importEntries(data, { merge: false, force: true });
+      await expect(refused).rejects.toMatchObject({ code: "held", details: { name: "robot" } });
+      await expect(refused).rejects.toThrow('the ID of "robot" would pass to "arm"');
+    }
+    expect(await lab.everything()).toEqual(before);
+  });
+
   const NONSENSE: readonly (readonly [what: string, data: unknown])[] = [
     ["no text", ""],
     ["no JSON", "not json"],
@@ -346,6 +519,7 @@ describe("import", () => {
     ["a list", "[]"],
     ["null", "null"],
     ["a null object", null],
+    ["another program's object", '{"name": "namehold"}'],
     ["entries that are a list", '{"entries": []}'],
     ["an entry that is no object", '{"entries": {"robot": 1}}'],
     ["an entry without an ID", '{"entries": {"robot": {"component_type": "node"}}}'],

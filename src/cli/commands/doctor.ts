@@ -18,7 +18,7 @@ export function addDoctorCommand(program: Command): void {
     summary: "say whether the registry is healthy, and what to do where it is not",
     description:
       "Say whether the registry is healthy: the file, its lock, its last good copy, who may write it, the file system, the clock, the holders, the names, the Python processes beside, the settings. Each finding says what it means and what to do. Works when the registry is damaged, missing or unreadable too; changes nothing without --fix, and holds nobody up.",
-    examples: ["namehold doctor", "namehold doctor --json | jq -r .status", "namehold doctor --fix"],
+    examples: ["namehold doctor", "namehold doctor --json", "namehold doctor --fix"],
     failures: [],
     otherStatuses: [
       [String(STATUSES.warning), "there are warnings: something will go wrong"],

@@ -13,7 +13,7 @@ export function addRecoverCommand(program: Command): void {
     usage: "recover",
     summary: "show what is damaged in the registry, and go on from what could be saved",
     description:
-      "Show what is damaged in the registry: which names go on, and where the damaged file is kept. Names that are known go on by themselves; new ones are refused until --accept, because a name that seems new may have had an ID.",
+      "Show what is damaged in the registry: which names go on, and where the damaged file is kept. Names that are known go on by themselves; new ones are refused until --accept, because a name that seems new may have had an ID. While that is open, the exit status is 82.",
     examples: ["namehold recover", "namehold recover --accept"],
     failures: ["damaged"],
   })

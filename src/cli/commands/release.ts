@@ -9,6 +9,7 @@ export function addReleaseCommand(program: Command): void {
     summary: "clear the lock that a process which is gone left on a name",
     description:
       "Clear the lock that a process which is gone left on a name. A live holder keeps it: see namehold revoke. (A crashed holder does not block the next one, so that this is seldom needed.)",
+    argumentTexts: { name: "a name whose holder is gone" },
     examples: ["namehold release liquidhandler_1"],
     failures: ["not-found", "held"],
   }).action((name: string, _options: unknown, command: Command) =>

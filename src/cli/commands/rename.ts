@@ -11,6 +11,9 @@ export function addRenameCommand(program: Command): void {
   defineCommand(program, {
     usage: "rename <old> <new>",
     summary: "give a component another name; its ID stays",
+    description:
+      "Give a component another name. Its ID and its metadata stay, and the old name can be given to another component. A held name is refused without --force.",
+    argumentTexts: { old: "the present name", new: "a name that does not exist" },
     examples: ["namehold rename liquidhandler_1 liquidhandler_left"],
     failures: ["not-found", "already-exists", "held"],
   })

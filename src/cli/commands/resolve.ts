@@ -9,7 +9,8 @@ export function addResolveCommand(program: Command): void {
     usage: "resolve <name>",
     summary: "print the ID of a name",
     description: "Print the ID of a name. A name that does not exist is not made: see namehold run.",
-    examples: ["namehold resolve liquidhandler_1", "id=$(namehold resolve liquidhandler_1)"],
+    argumentTexts: { name: "a name that exists" },
+    examples: ["namehold resolve liquidhandler_1", 'id=$(namehold resolve liquidhandler_1) && echo "$id"'],
     failures: ["not-found"],
   }).action((name: string, _options: unknown, command: Command) =>
     resolve(name, command.optsWithGlobals<GlobalOptions>()),

@@ -15,6 +15,7 @@ export function addRevokeCommand(program: Command): void {
     summary: "end somebody's lock on a name",
     description:
       "End somebody's lock on a name. Its holder is told at its next heartbeat; the name is free when it has given it up, when it is proved dead, or when its TTL is over.",
+    argumentTexts: { name: "a name that somebody holds" },
     examples: ["namehold revoke liquidhandler_1 --reason 'maintenance'"],
     failures: ["not-found"],
   })

@@ -3,6 +3,7 @@ import { COMPONENT_TYPES, type ComponentType } from "../../core/entry.js";
 import { isNameholdError, RegistryLockError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
 import { systemClock } from "../../platform/clock.js";
+import { tellServiceManager } from "../../platform/service-manager.js";
 import type { WaitInfo } from "../../registry/acquire.js";
 import type { Claim } from "../../registry/claim.js";
 import type { Registry } from "../../registry/registry.js";
@@ -25,8 +26,10 @@ const TTL_MS_DEFAULT = 30_000;
 const HEARTBEATS_PER_TTL = 3;
 
 const DESCRIPTION = [
-  "Hold a name while a command runs.",
-  "The command gets NAMEHOLD_NAME, NAMEHOLD_ID and NAMEHOLD_TOKEN in its environment, and the signals that this process gets. When the lock is lost, it is ended in time: SIGTERM first, SIGKILL before anybody else can hold the name. When it has ended, what it started and left behind is ended too, and the name is released. It runs in a session of its own: it reads the terminal's input and gets its signals, but has no controlling terminal (no /dev/tty, no job control). To outlive a closed terminal, start namehold with setsid or as a service; nohup does not keep Node.js alive.",
+  "Hold a name while a command runs. A name that does not exist is made, with a new ID.",
+  "The command finds name, ID and token in its environment, and gets the signals that this process gets. When the lock is lost, it is ended in time: SIGTERM first, SIGKILL before anybody else can hold the name. When it has ended, what it started and left behind is ended too, and the name is released. When this process itself is killed or stopped, the command is ended in time all the same.",
+  "It runs in a session of its own: it reads the terminal's input and gets its signals, but has no controlling terminal (no /dev/tty, no job control). To outlive a closed terminal, start namehold with setsid or as a service (docs/service.md); nohup does not keep Node.js alive.",
+  "The exit status is the command's own, or 128 and the number of the signal that ended it. Where this process fails before the command starts, or the name is lost, it is one of namehold's; then a message on standard error says why.",
   "Durations are written 500ms, 60s, 5m or 1h.",
 ].join("\n\n");
 
@@ -36,13 +39,24 @@ export function addRunCommand(program: Command, argv: readonly string[]): void {
     usage: "run <name> [command...]",
     summary: "hold a name while a command runs",
     description: DESCRIPTION,
+    argumentTexts: {
+      name: "the name to hold; one that begins with a dash goes behind dashes: run -- -NAME -- COMMAND",
+      command: "the command and its arguments, behind --; no shell is between",
+    },
     examples: [
-      "namehold run liquidhandler_1 --type node -- python liquidhandler.py",
+      "namehold run liquidhandler_1 --type node -- python3 liquidhandler.py",
       `namehold run nightly --wait 10m -- sh -c 'echo "$NAMEHOLD_NAME is $NAMEHOLD_ID, token $NAMEHOLD_TOKEN"'`,
+    ],
+    environment: [
+      ["NAMEHOLD_NAME", "given to the command: the name"],
+      ["NAMEHOLD_ID", "given to the command: the name's permanent ID"],
+      ["NAMEHOLD_TOKEN", "given to the command: the fencing token, to be shown to the resources that it uses"],
+      ["NAMEHOLD_CHAIN", "given to the command: marks by which its processes are found when they must be ended"],
+      ["NOTIFY_SOCKET", "where systemd is told that the command has been started; the command does not get it"],
     ],
     failures: ["held", "wait-timeout", "lost", "type-mismatch"],
     otherStatuses: [
-      ["126", "the command could not be started"],
+      ["126", "the command could not be started: it is not executable, for example"],
       ["127", "there is no such command"],
       ["128+n", "the command, or the wait for the name, was ended by signal n"],
       ["other", "the command's own"],
@@ -54,7 +68,7 @@ export function addRunCommand(program: Command, argv: readonly string[]): void {
         COMPONENT_TYPES,
       ),
     )
-    .option("--wait <duration>", "wait so long for a name that is held", parseDuration)
+    .option("--wait <duration>", "wait so long at most for a name that is held (default: do not wait)", parseDuration)
     .addOption(
       new Option("--ttl <duration>", "how long the lock outlives a sign of life of its holder")
         .argParser(parseTtl)
@@ -134,7 +148,11 @@ async function claimName(registry: Registry, { name, options, signals }: RunRequ
       allowTypeMismatch: options.type === undefined,
       waitMs: options.wait ?? 0,
       signal: signals.cancelled,
-      onWait: (info) => tell(waitingText(info)),
+      onWait: (info) => {
+        const text = waitingText(info);
+        tell(text);
+        tellServiceManager(text);
+      },
     });
   } catch (error) {
     if (!isNameholdError(error, "held") || options.wait !== undefined) throw error;

@@ -10,6 +10,9 @@ export function addShowCommand(program: Command): void {
   defineCommand(program, {
     usage: "show <name-or-id>",
     summary: "show all that is known about a name or an ID",
+    description:
+      "Show all that is known about a name or an ID: who holds it, since when and until when, its fencing token, who waits for it, and what is stored with it.",
+    argumentTexts: { "name-or-id": "a name; where there is none of that name, an ID" },
     examples: ["namehold show liquidhandler_1", "namehold show 01JYFH2Q4N6Z0V5X1T8R3C7W9K --json"],
     failures: ["not-found"],
   }).action((nameOrId: string, _options: unknown, command: Command) =>

@@ -1,6 +1,7 @@
 /** One change of the contract, on the work of one turn: first every precondition, then every write. */
 import type { ComponentType, Holder, RegistryEntry } from "../../core/entry.js";
 import { NameholdError, RegistryError } from "../../core/errors.js";
+import type { Ending } from "../../core/history.js";
 import { newLock } from "../../core/lock-rules.js";
 import { quoteName } from "../../core/name.js";
 import type { Loss } from "../../core/record.js";
@@ -10,6 +11,7 @@ import { importedEntry } from "../../core/text/imported-entry.js";
 import { nextToken } from "../../core/token.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import type { Change, ChangePart, EntryWrite, LockWrite } from "../store.js";
+import { endHold } from "./end-hold.js";
 import { readableLock } from "./readable-lock.js";
 import type { WaiterNote } from "./sidecar.js";
 import { digestOf, noteOf, refuseUnknown } from "./snapshot.js";
@@ -81,7 +83,9 @@ function preparePut(context: ChangeContext, part: Part<"put">): (() => void) | u
     if (present === undefined || entryIdOf(present) !== entryIdOf(text)) work.identityChanged = true;
     if (present !== undefined && entryIdOf(present) !== entryIdOf(text)) work.keepBackup = "import";
     work.document.setEntry(name, text);
-    if (write.lock !== undefined) noteLock(context, name, before, write.lock);
+    if (write.lock === undefined) return;
+    if (before !== null && write.lock.kind !== "revoke") endHold(work, name, before, endingOf(write.lock));
+    noteLock(context, name, before, write.lock);
   };
 }
 
@@ -110,6 +114,10 @@ function patchOf({ work, holder }: ChangeContext, write: EntryWrite): Parameters
     ...(isGrant ? { lock: newLock(holder, now) } : {}),
     ...(write.lock?.kind === "clear" ? { lock: null } : {}),
   };
+}
+
+function endingOf({ kind, ends }: LockWrite & { readonly kind: "grant" | "clear" }): Ending {
+  return ends ?? { how: kind === "grant" ? "lost" : "released" };
 }
 
 /** What the format has no room for: token, mark of revocation, word for the former holder. */
@@ -152,6 +160,7 @@ function prepareRemove(context: ChangeContext, part: Part<"remove">): (() => voi
   const before = readEntry(present, work.reading.wall);
   if (!isHolderAs(context, part, before)) return undefined;
   return () => {
+    endHold(work, part.name, before, part.ends ?? { how: "lost" });
     work.document.removeEntry(part.name);
     if (before.lock === null) work.sidecar.locks.delete(part.name);
     leaveWord(work, part.name, before, part.word);
@@ -168,6 +177,7 @@ function prepareRename(context: ChangeContext, part: Part<"rename">): (() => voi
   const before = readEntry(present, work.reading.wall);
   if (!isHolderAs(context, part, before)) return undefined;
   return () => {
+    endHold(work, name, before, { how: "renamed", detail: to });
     work.document.renameEntry(name, to);
     markRevoked(work, { name, to, before }, `renamed to ${JSON.stringify(to)}`);
     if (before.lock === null) work.sidecar.locks.delete(name);

@@ -23,6 +23,8 @@ export interface ClockReading {
 
 /** A clock that is only being slewed (at most 0.5 ms a second) moves less than this while a lock lives. */
 const STEP_MS = 250;
+/** What was written in the very turn that began the note must not read as before it for the rounding of a sum. */
+const ROUNDING_MS = 0.01;
 
 /** @returns the note itself while the clock runs on as noted */
 export function noteClock(note: ClockNote | null, reading: ClockReading): ClockNote {
@@ -39,7 +41,7 @@ export function restartedNote(reading: ClockReading): ClockNote {
 export function isClockTrusted(note: ClockNote | null, reading: ClockReading, writtenAt: WallMs): boolean {
   if (note === null || !runsAsNoted(note, reading)) return false;
   const writtenOnBootClock = writtenAt - note.offsetMs;
-  return writtenOnBootClock >= note.since && writtenAt <= reading.wall + STEP_MS;
+  return writtenOnBootClock >= note.since - ROUNDING_MS && writtenAt <= reading.wall + STEP_MS;
 }
 
 function runsAsNoted(note: ClockNote, reading: ClockReading): boolean {

@@ -1,15 +1,13 @@
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Holder } from "../../core/entry.js";
 import { isNameholdError, NameholdError } from "../../core/errors.js";
+import type { Checkup, DiagnoseOptions } from "../../core/finding.js";
 import type { HistoryQuery, PastHold } from "../../core/history.js";
 import type { Loss, Snapshot } from "../../core/record.js";
 import { EntryDamage } from "../../core/text/entry-text.js";
 import type { Clock, MonotonicMs } from "../../core/timing.js";
-import { sweepTemporaries } from "../../platform/atomic-file.js";
 import { systemClock } from "../../platform/clock.js";
 import { Presence } from "../../platform/presence.js";
-import { sweepPresences } from "../../platform/presence-probe.js";
-import { resolveLinks } from "../../platform/real-path.js";
 import type {
   Change,
   CommitResult,
@@ -23,10 +21,11 @@ import type {
 import { applyChange } from "./apply-change.js";
 import { FileWatch } from "./file-watch.js";
 import { readHistory } from "./history-file.js";
-import { namedInstances, prune } from "./prune.js";
+import { prune } from "./prune.js";
 import { refreshLocks, releaseAll } from "./refresh-locks.js";
 import { RegistryFile } from "./registry-file.js";
 import { refuseUnknown, snapshotFrom } from "./snapshot.js";
+import { sweepLeftovers } from "./sweep.js";
 import type { View, Work } from "./work.js";
 
 export interface JsonFileStoreOptions {
@@ -38,8 +37,6 @@ export interface JsonFileStoreOptions {
 /** At the end of a process there is little time left. */
 const RELEASE_NOW_MS = 300;
 const SWEPT_PRESENCES_MAX = 64;
-/** No writer of ours takes so long; older temporary files are of crashed ones. */
-const LEFTOVER_MS = 60_000;
 
 interface OwnPresence {
   readonly presence: Presence;
@@ -160,7 +157,15 @@ export class JsonFileStore implements Store {
 
   async *history(query: HistoryQuery): AsyncIterable<PastHold> {
     this.#checkOpen();
+    await this.#observe();
     yield* readHistory(this.#file.files.holdersDirectory, query);
+  }
+
+  async *diagnose(options: DiagnoseOptions): AsyncIterable<Checkup> {
+    this.#checkOpen();
+    // Loaded where it is needed: it is as much as the rest of the store.
+    const { diagnoseFile } = await import("./doctor/doctor.js");
+    yield* diagnoseFile(this.#file, this.#clock, options);
   }
 
   releaseNow(holder: Holder): void {
@@ -197,9 +202,20 @@ export class JsonFileStore implements Store {
     });
   }
 
+  /** What Python has ended is recorded by the next turn: here by one for it alone, where there can be one. */
+  async #observe(): Promise<void> {
+    try {
+      if (this.#file.files.isUnobserved()) await this.#file.inTurn(() => {});
+    } catch (error) {
+      // What was recorded before is told all the same.
+      const isNoTurn = isNameholdError(error, "busy", "damaged", "unreachable", "read-only", "storage-failed");
+      if (!isNoTurn && !isNameholdError(error, "outcome-unknown")) throw error;
+    }
+  }
+
   /** In the cycle that clears its locks, a holder's presence goes as well. */
   #endHolder(work: Work, holder: Pick<Holder, "instance">, presence: Presence): void {
-    releaseAll(work, holder);
+    releaseAll(work, holder, { how: "released" });
     work.afterWrite.push(() => presence.remove());
   }
 
@@ -211,25 +227,14 @@ export class JsonFileStore implements Store {
     known?.presence.close();
     const presence = Presence.create(this.#file.files.holdersDirectory, holder, { nowMs });
     // What an earlier life of the same instance has left is not ours: that it could be replaced proves it dead.
-    if (known === undefined) releaseAll(work, holder);
+    if (known === undefined) releaseAll(work, holder, { how: "crashed" });
     const own = { presence, lastBeat: nowMs };
     this.#presences.set(holder.instance, own);
     prune(work, this.#file.files.holdersDirectory);
-    work.afterWrite.push(() => this.#sweep(work));
+    work.afterWrite.push(() => {
+      sweepLeftovers(work, this.#file.files, SWEPT_PRESENCES_MAX);
+    });
     return own;
-  }
-
-  /** Other users' leftovers may be theirs alone to delete: then they stay. */
-  #sweep(work: Work): void {
-    const named = namedInstances(work);
-    try {
-      sweepTemporaries(dirname(resolveLinks(this.path)), LEFTOVER_MS);
-      sweepTemporaries(this.#file.files.holdersDirectory, LEFTOVER_MS);
-      const isNeeded = (instance: string): boolean => named.has(instance) || work.sidecar.names(instance);
-      sweepPresences(this.#file.files.holdersDirectory, isNeeded, SWEPT_PRESENCES_MAX);
-    } catch (error) {
-      if (!isNameholdError(error)) throw error;
-    }
   }
 
   async #view(): Promise<View> {

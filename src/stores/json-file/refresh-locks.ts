@@ -1,9 +1,12 @@
 /** The heartbeat of one holder, on the work of one turn. */
 import type { Holder, RegistryLock } from "../../core/entry.js";
+import { type Ending, revokedBy } from "../../core/history.js";
 import { heldBy, refreshedLock } from "../../core/lock-rules.js";
 import type { Loss } from "../../core/record.js";
+import { entryIdOf } from "../../core/text/entry-id.js";
 import { editEntry } from "../../core/text/entry-text.js";
 import type { MonotonicMs } from "../../core/timing.js";
+import { endHold } from "./end-hold.js";
 import { readableLock } from "./readable-lock.js";
 import { noteOf } from "./snapshot.js";
 import type { Work } from "./work.js";
@@ -58,11 +61,19 @@ function tellLoss({ sidecar }: Work, { instance }: Holder, name: string, lock: R
   return lock === null ? { reason: "removed" } : { reason: "taken", by: heldBy(lock) };
 }
 
-/** Takes all locks of the holder away and all its places in queues. */
-export function releaseAll({ document, sidecar, reading }: Work, { instance }: Pick<Holder, "instance">): void {
+/**
+ * Takes all locks of the holder away and all its places in queues.
+ *
+ * @param ends how its holds end, but for those that an operator has ended already
+ */
+export function releaseAll(work: Work, { instance }: Pick<Holder, "instance">, ends: Ending): void {
+  const { document, sidecar, reading } = work;
   for (const name of document.names()) {
     const text = document.entryText(name) ?? "";
-    if (!text.includes(instance) || readableLock(text)?.holderInstance !== instance) continue;
+    const lock = text.includes(instance) ? readableLock(text) : null;
+    if (lock?.holderInstance !== instance) continue;
+    const revocation = noteOf(work, name, lock)?.revocation;
+    endHold(work, name, { id: entryIdOf(text), lock }, revocation == null ? ends : revokedBy(revocation));
     document.setEntry(name, editEntry(text, { lock: null, lastSeen: reading.wall }));
   }
   sidecar.forgetHolder(instance);

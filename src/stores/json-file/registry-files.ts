@@ -15,7 +15,9 @@ import { Cached } from "./cached.js";
 import { type ClockReading, noteClock, restartedNote } from "./clock-note.js";
 import { isSameButTimes, knowsAllIds } from "./copy-comparison.js";
 import { type Assessment, assess, type Copy, type Damaged, readCopy } from "./damage.js";
+import { recallHolds, recordHolds } from "./history-file.js";
 import { holdBack } from "./hold-back.js";
+import { observedEndings } from "./observed-endings.js";
 import { Sidecar } from "./sidecar.js";
 import { reservedTokens, reserveTokens } from "./token-ceiling.js";
 import type { View, Work } from "./work.js";
@@ -38,6 +40,8 @@ export class RegistryFiles {
   readonly #clock: Clock;
   readonly #file = new Cached<Assessment>();
   readonly #copy = new Cached<Copy>();
+  /** The registry as the last turn of this process has left it: the copy, but for the times of heartbeats. */
+  #left: RegistryDocument | undefined;
   #isChecked = false;
   /** Whether this process has seen the file: what it has seen is not taken for a registry that was never there. */
   #hasExisted = false;
@@ -82,11 +86,14 @@ export class RegistryFiles {
       identityChanged: false,
       keepBackup: null,
       backupPath: null,
+      found: { document: assessment.document, notes: new Map(sidecar.locks) },
+      ended: [],
       recalled: [],
       afterWrite: [],
     };
-    if (assessment.kind === "damaged") this.#goOn(work, assessment);
-    return work;
+    if (assessment.kind === "sound") return work;
+    this.#goOn(work, assessment);
+    return { ...work, found: { ...work.found, document: document.clone() } };
   }
 
   /** Locks that the damage has swallowed may be alive: nothing that was written before is judged by the wall clock. */
@@ -122,11 +129,13 @@ export class RegistryFiles {
     const sidecarBefore = this.#writeSidecar(work.sidecar, checkTurn);
     let isWritten = !isChanged;
     try {
-      this.#refreshCopy(work.document, () => {
+      const copy = this.#readCopy();
+      const isNews = this.#refreshCopy(work.document, copy, () => {
         if (isChanged) this.#writeDocument(work.document, checkTurn);
         isWritten = true;
       });
       if (isChanged && work.identityChanged) syncDirectory(dirname(resolveLinks(this.path)));
+      this.#recordHolds(work, isNews ? copy : undefined);
       for (const act of work.afterWrite) act();
     } catch (error) {
       if (isChanged && isWritten) throw outcomeUnknown(this.path, error);
@@ -145,17 +154,41 @@ export class RegistryFiles {
   /**
    * The copy follows all but the times of heartbeats. It is written before `writeDocument` is called and takes its place
    * after it, so that a disk that fills up in between leaves both as they were.
+   *
+   * @returns whether the copy differed
    */
-  #refreshCopy(document: RegistryDocument, writeDocument: () => void): void {
-    const copy = this.#readCopy();
+  #refreshCopy(document: RegistryDocument, copy: Copy, writeDocument: () => void): boolean {
     const isDue = copy.kind === "good" ? !isSameButTimes(document, copy.document) : document.size > 0;
     if (!isDue) {
       writeDocument();
-      return;
+      return false;
     }
     const bytes = Buffer.from(document.toString(), "utf8");
     replaceFile(this.copyPath, bytes, { durable: true, keepLink: false, beforeRename: writeDocument });
     this.#copy.keep(bytes, { kind: "good", document });
+    return true;
+  }
+
+  /** @param copy the one before this turn, where it differed from what the turn has left */
+  #recordHolds({ document, found, reading, ended, recalled }: Work, copy: Copy | undefined): void {
+    const { holdersDirectory } = this;
+    if (copy?.kind === "good") {
+      const seen = this.#left;
+      recordHolds(holdersDirectory, () =>
+        observedEndings({ copy: copy.document, seen, found, reading, holdersDirectory }),
+      );
+    }
+    recordHolds(holdersDirectory, () => ended);
+    recallHolds(holdersDirectory, recalled);
+    this.#left = document;
+  }
+
+  /** Whether somebody else has changed more than the times of heartbeats, which the next turn would record. */
+  isUnobserved(): boolean {
+    const assessment = this.assess();
+    if (assessment.kind === "damaged") return assessment.hasCopy;
+    const copy = this.#readCopy();
+    return copy.kind === "good" && !isSameButTimes(assessment.document, copy.document);
   }
 
   /** Whether an ID that is told now would survive the loss of the file. */

@@ -2,7 +2,7 @@ import type { NameholdError } from "../../core/errors.js";
 import type { PastHold } from "../../core/history.js";
 import type { RegistryDocument } from "../../core/text/registry-document.js";
 import type { ClockReading } from "./clock-note.js";
-import type { Sidecar } from "./sidecar.js";
+import type { LockNote, Sidecar } from "./sidecar.js";
 
 /** What the files said at one moment. */
 export interface View {
@@ -15,6 +15,12 @@ export interface View {
   readonly obstacle: NameholdError | null;
 }
 
+/** What a turn began with, unchanged. */
+export interface Found {
+  readonly document: RegistryDocument;
+  readonly notes: ReadonlyMap<string, LockNote>;
+}
+
 /** A view that may be changed during a turn. What is changed is written when the turn ends. */
 export interface Work extends View {
   /** An entry was made, removed, renamed, or has another ID: on the disk before anybody is told. */
@@ -23,6 +29,9 @@ export interface Work extends View {
   keepBackup: string | null;
   /** Where it was kept, once it is written. */
   backupPath: string | null;
+  readonly found: Found;
+  /** Holds that end in this turn, for the history. */
+  readonly ended: PastHold[];
   /** Holds that ended in another store, for the history. */
   readonly recalled: PastHold[];
   /** Called when all is written, still under the lock. */

@@ -1,6 +1,13 @@
 import type { Holder, RegistryLock } from "../../core/entry.js";
 import { NameholdError } from "../../core/errors.js";
-import { type HistoryQuery, isAskedFor, isSameHold, type PastHold } from "../../core/history.js";
+import {
+  type Ending,
+  type HistoryQuery,
+  isAskedFor,
+  isSameHold,
+  type PastHold,
+  revokedBy,
+} from "../../core/history.js";
 import { heldBy } from "../../core/lock-rules.js";
 import type { EntryRecord, Evidence, HolderRecord, Loss, Snapshot, Version } from "../../core/record.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
@@ -93,7 +100,7 @@ export class MemoryState {
       const row = this.#rows.get(name);
       if (row?.lock == null) continue;
       const { lock, text } = row;
-      const ending = { how: "released" } as const;
+      const ending: Ending = lock.revocation === null ? { how: "released" } : revokedBy(lock.revocation);
       this.#remember(pastHold({ name, id: entryIdOf(text), lock, until: this.#clock.wallMs(), ending }));
       this.#keep(name, { ...row, lock: null });
       this.#tell(name);

@@ -60,6 +60,14 @@ describe("the wall clock is trusted about a lock", () => {
   });
 });
 
+it("a lock that is written in the very turn that began the note can be judged by the clock later, whatever the rounding [G6]", () => {
+  for (let index = 1; index <= 200; index += 1) {
+    const reading = { ...BOOT, monotonic: later(BOOT.monotonic, index * 0.137) };
+    const note = restartedNote(reading);
+    expect(isClockTrusted(note, { ...reading, wall: later(reading.wall, 5) }, reading.wall)).toBe(true);
+  }
+});
+
 /** A reading so long after the first, with the wall clock stepped in between. */
 function after(ms: number, steppedMs = 0): ClockReading {
   return { ...BOOT, wall: later(BOOT.wall, ms + steppedMs), monotonic: later(BOOT.monotonic, ms) };

@@ -78,6 +78,8 @@ function workOn(locks: Readonly<Record<string, RegistryLock | null>>): Work {
     identityChanged: false,
     keepBackup: null,
     backupPath: null,
+    found: { document, notes: new Map() },
+    ended: [],
     recalled: [],
     afterWrite: [],
   };

@@ -24,10 +24,10 @@ describe("a name that Python took after the last good copy was made, in a file t
 describe("while damage waits for an operator", () => {
   it("clean removes nothing of what is held back, and all that is stale when it is not any more [G1, G8]", async () => {
     const { lab, clock, registry } = await damagedLab();
-    expect(await registry.clean({ olderThanDays: 0 })).toEqual([]);
+    expect((await registry.clean({ olderThanDays: 0 })).removed).toEqual([]);
     expect(namesIn(lab)).toEqual(["a", "b"]);
     clock.pass(TTL_MS + 1);
-    expect(await registry.clean({ olderThanDays: 0 })).toEqual(["a", "b"]);
+    expect((await registry.clean({ olderThanDays: 0 })).removed).toMatchObject([{ name: "a" }, { name: "b" }]);
     expect(namesIn(lab)).toEqual([]);
   });
 

@@ -1,0 +1,36 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect } from "vitest";
+import { buildProgram } from "../../src/cli/app.js";
+import { documentationOf } from "../../src/cli/command-definition.js";
+import { MAIN, test } from "./cli-process.js";
+
+const program = buildProgram([]);
+const commands = [program, ...program.createHelp().visibleCommands(program)];
+const WIDTH = 80;
+
+describe.concurrent("the help of", () => {
+  test.for(commands.map((command) => ({ name: command.name(), command })))(
+    "$name is plain text of 80 columns where there is no terminal, with examples and exit statuses",
+    async ({ name, command }, { lab }) => {
+      const words = command === program ? [] : [name];
+      const { status, stdout, stderr } = await lab.startWith({ FORCE_COLOR: "1" }, ...words, "--help").ended;
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      expect(stdout).not.toContain("\x1b");
+      const lines = stdout.split("\n");
+      // An example is one line, so that it can be copied.
+      const examples = documentationOf(command)?.examples.map((example) => `  ${example}`) ?? [];
+      expect(lines).toEqual(expect.arrayContaining([...examples, "Exit status:"]));
+      expect(lines.filter((line) => line.length > WIDTH && !examples.includes(line))).toEqual([]);
+    },
+  );
+});
+
+test("help whose reader has seen enough ends quietly", () => {
+  const shell = `set -o pipefail; "${process.execPath}" "${MAIN}" run --help | head -1`;
+  const { status, stdout, stderr } = spawnSync("bash", ["-c", shell], { encoding: "utf8" });
+  expect({ status, stdout, stderr }).toEqual({
+    status: 0,
+    stdout: "Usage: namehold run <name> [options] -- <command> [arguments...]\n",
+    stderr: "",
+  });
+});
