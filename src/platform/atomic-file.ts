@@ -4,17 +4,17 @@ import {
   constants,
   fdatasyncSync,
   fstatSync,
-  fsyncSync,
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { NameholdError } from "../core/errors.js";
+import { host } from "./host.js";
+import { NON_BLOCKING } from "./open-flags.js";
 import { adoptOwnership, type Ownership, ownershipInside, ownershipOf } from "./ownership.js";
 import { resolveLinks } from "./real-path.js";
 import { errnoOf, storageError } from "./storage-error.js";
@@ -59,7 +59,7 @@ export function replaceFile(path: string, data: string | Uint8Array, options: Re
 export function readFileOrAbsent(path: string): Buffer | undefined {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    fd = host().files.patiently(() => openSync(path, constants.O_RDONLY | NON_BLOCKING));
   } catch (failure) {
     if (errnoOf(failure) === "ENOENT") return undefined;
     throw storageError(failure, `Cannot read ${path}`);
@@ -78,15 +78,10 @@ export function readFileOrAbsent(path: string): Buffer | undefined {
   }
 }
 
-/** Puts a directory's names on the disk: after it, a rename in this directory outlives power loss. */
+/** Puts a directory's names on the disk: after it, a rename in this directory outlives power loss. Not so on Windows. */
 export function syncDirectory(path: string): void {
   try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    host().files.syncDirectory(path);
   } catch (failure) {
     // The answer of file systems that have no such operation: nothing more can be done there.
     if (errnoOf(failure) !== "EINVAL") throw storageError(failure, `Cannot put ${path} on the disk`);
@@ -127,7 +122,7 @@ function replace(target: string, bytes: Uint8Array, options: ReplaceOptions): vo
       closeSync(fd);
     }
     options.beforeRename?.();
-    renameSync(temporary, target);
+    host().files.replace(temporary, target);
   } catch (failure) {
     discardTemporary(temporary);
     throw failure;

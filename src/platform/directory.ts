@@ -2,6 +2,7 @@ import { closeSync, constants, lstatSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { NameholdError } from "../core/errors.js";
 import { syncDirectory } from "./atomic-file.js";
+import { DIRECTORY_ONLY, NO_FOLLOW } from "./open-flags.js";
 import { adoptOwnership, ownershipBeneath } from "./ownership.js";
 import { errnoOf, storageError } from "./storage-error.js";
 
@@ -14,7 +15,7 @@ export function makeDirectory(directory: string): void {
   try {
     const wanted = ownershipBeneath(dirname(directory));
     mkdirSync(directory, wanted.mode);
-    const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    const fd = openSync(directory, constants.O_RDONLY | DIRECTORY_ONLY | NO_FOLLOW);
     try {
       adoptOwnership(fd, wanted);
     } finally {

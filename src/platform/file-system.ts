@@ -1,4 +1,4 @@
-import { statfsSync } from "node:fs";
+import { type FileSystemKind, host } from "./host.js";
 import { storageError } from "./storage-error.js";
 
 /**
@@ -9,70 +9,17 @@ import { storageError } from "./storage-error.js";
  * @see docs/SPEC.md#G7
  */
 export function isLocalFileSystem(path: string): boolean {
-  return KINDS.get(typeOf(path))?.isLocal === true;
+  return look(path).isLocal;
 }
 
 /** The file system's name, for messages: `ext4`, `nfs`; an unknown one by its number, `0x6e736673`. */
 export function fileSystemKind(path: string): string {
-  const type = typeOf(path);
-  return KINDS.get(type)?.name ?? `0x${type.toString(16)}`;
+  return look(path).name;
 }
 
-interface Kind {
-  readonly name: string;
-  readonly isLocal: boolean;
-}
-
-function local(name: string): Kind {
-  return { name, isLocal: true };
-}
-
-function remote(name: string): Kind {
-  return { name, isLocal: false };
-}
-
-/** Numbers of Linux's statfs(2); not FAT, whose inode numbers do not last. */
-const LINUX_KINDS: ReadonlyMap<number, Kind> = new Map([
-  [0xef53, local("ext4")],
-  [0x58465342, local("xfs")],
-  [0x9123683e, local("btrfs")],
-  [0x01021994, local("tmpfs")],
-  [0x858458f6, local("ramfs")],
-  [0x794c7630, local("overlay")],
-  [0xf2f52010, local("f2fs")],
-  [0x2fc12fc1, local("zfs")],
-  [0xca451a4e, local("bcachefs")],
-  [0x3153464a, local("jfs")],
-  [0x24051905, local("ubifs")],
-  [0x7366746e, local("ntfs3")],
-  [0x6969, remote("nfs")],
-  [0xff534d42, remote("cifs")],
-  [0xfe534d42, remote("smb2")],
-  [0x517b, remote("smb")],
-  [0x01021997, remote("9p")],
-  [0x65735546, remote("fuse")],
-  [0x00c36400, remote("ceph")],
-  [0x786f4256, remote("vboxsf")],
-  [0x5346414f, remote("afs")],
-  [0x01161970, remote("gfs2")],
-  [0x7461636f, remote("ocfs2")],
-  [0x0bd00bd0, remote("lustre")],
-  [0x4d44, remote("vfat")],
-  [0x2011bab0, remote("exfat")],
-]);
-
-/** Seen on macOS; not proven by a test of ours. */
-const DARWIN_KINDS: ReadonlyMap<number, Kind> = new Map([
-  [26, local("apfs")],
-  [17, local("hfs")],
-]);
-
-const KINDS = process.platform === "darwin" ? DARWIN_KINDS : LINUX_KINDS;
-
-function typeOf(path: string): number {
+function look(path: string): FileSystemKind {
   try {
-    // Signed on some machines.
-    return statfsSync(path).type >>> 0;
+    return host().files.fileSystemOf(path);
   } catch (failure) {
     throw storageError(failure, `Cannot tell the file system of ${path}`);
   }

@@ -1,6 +1,8 @@
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants } from "node:fs";
 import { dirname } from "node:path";
 import { tryFlock, unflock } from "./flock.js";
+import { host } from "./host.js";
+import { NO_FOLLOW, NON_BLOCKING } from "./open-flags.js";
 import { adoptOwnership, ownershipInside } from "./ownership.js";
 import { isSameFile } from "./same-file.js";
 import { errnoOf, storageError } from "./storage-error.js";
@@ -66,17 +68,17 @@ export class LockFile {
 /** Each attempt that fails needs another process's release just then. */
 const ATTEMPTS_MAX = 16;
 /** Not blocking, lest a FIFO in its place stop us. Node adds O_CLOEXEC. */
-const FLAGS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const FLAGS = NO_FOLLOW | NON_BLOCKING;
 
 function openExisting(path: string): number | undefined {
   try {
-    return openSync(path, constants.O_RDWR | FLAGS);
+    return host().files.openLockFile(path, constants.O_RDWR | FLAGS);
   } catch (failure) {
     if (errnoOf(failure) === "ENOENT") return undefined;
     // Another user's file, which we may only read: enough for flock.
     if (errnoOf(failure) !== "EACCES" && errnoOf(failure) !== "EROFS") throw failure;
   }
-  return openSync(path, constants.O_RDONLY | FLAGS);
+  return host().files.openLockFile(path, constants.O_RDONLY | FLAGS);
 }
 
 /** Apart from opening, since only who creates the file gives it owner and mode. */
@@ -84,7 +86,8 @@ function create(path: string): number | undefined {
   const wanted = ownershipInside(dirname(path));
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | FLAGS, wanted.mode);
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | FLAGS;
+    fd = host().files.openLockFile(path, flags, wanted.mode);
   } catch (failure) {
     if (errnoOf(failure) === "EEXIST") return undefined;
     throw failure;

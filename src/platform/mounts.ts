@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { host } from "./host.js";
 import { resolveLinks } from "./real-path.js";
 import { storageError } from "./storage-error.js";
 
@@ -11,24 +11,10 @@ import { storageError } from "./storage-error.js";
  * @see docs/SPEC.md#G2
  */
 export function isMountPoint(path: string): boolean {
-  if (process.platform !== "linux") return false;
   const realPath = resolveLinks(path);
-  return readMountInfo()
-    .split("\n")
-    .some((line) => mountPointOf(line) === realPath);
-}
-
-/** Fifth field of a line of proc_pid_mountinfo(5), in which space, tab, newline and backslash are octal. */
-export function mountPointOf(mountInfoLine: string): string | undefined {
-  return mountInfoLine.split(" ")[4]?.replace(/\\([0-7]{3})/g, (_, octal: string) => {
-    return String.fromCharCode(Number.parseInt(octal, 8));
-  });
-}
-
-function readMountInfo(): string {
   try {
-    return readFileSync("/proc/self/mountinfo", "utf8");
+    return host().files.isMountPoint(realPath);
   } catch (failure) {
-    throw storageError(failure, "Cannot tell whether the registry file is a mount: /proc/self/mountinfo is unreadable");
+    throw storageError(failure, "Cannot tell whether the registry file is a mount: the mounts are unreadable");
   }
 }

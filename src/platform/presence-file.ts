@@ -1,7 +1,9 @@
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
 import { basename } from "node:path";
 import { fileSystemKind, isLocalFileSystem } from "./file-system.js";
-import { type FlockMode, tryFlock, unflock } from "./flock.js";
+import { tryFlock, unflock } from "./flock.js";
+import type { LockMode } from "./host.js";
+import { NO_FOLLOW, NON_BLOCKING } from "./open-flags.js";
 import { presenceFileName } from "./presence-path.js";
 import { decodePresence, isOriginal, PRESENCE_BYTES_MAX, type PresenceContent } from "./presence-record.js";
 import { isSameFile } from "./same-file.js";
@@ -34,18 +36,18 @@ export interface PresenceFlaw {
  *
  * @throws NameholdError when the directory cannot be looked into
  */
-export function withPresenceFile<T>(path: string, mode: FlockMode, use: (file: PresenceFile) => T): T {
+export function withPresenceFile<T>(path: string, mode: LockMode, use: (file: PresenceFile) => T): T {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const fd = open(path);
     if (typeof fd !== "number") return use(fd);
     let isLocked = false;
     try {
-      isLocked = tryFlock(fd, mode);
+      isLocked = tryFlock(fd, mode, "presence");
       // The look at the path comes after the lock: its owner may have made a new one in between.
       if (isSameFile(fd, path)) return use(examine(fd, path, isLocked));
     } finally {
       // Unlocked by name: a child that is being spawned just now has a copy of the descriptor for a moment.
-      if (isLocked) unflock(fd);
+      if (isLocked) unflock(fd, "presence");
       closeSync(fd);
     }
   }
@@ -55,7 +57,7 @@ export function withPresenceFile<T>(path: string, mode: FlockMode, use: (file: P
 /** Each attempt that fails needs the file to be replaced just then. */
 const ATTEMPTS_MAX = 8;
 /** Not blocking, lest a FIFO in its place stop us. */
-const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const FLAGS = constants.O_RDONLY | NO_FOLLOW | NON_BLOCKING;
 
 function open(path: string): number | PresenceFile {
   try {

@@ -1,7 +1,7 @@
-import { readlinkSync } from "node:fs";
 import type { Holder } from "../core/entry.js";
 import { type MonotonicMs, monotonicMs } from "../core/timing.js";
 import { bootId } from "./clock.js";
+import { host, type NamespaceKind } from "./host.js";
 
 /** What a process writes of itself into its presence file, once. */
 export interface PresenceRecord {
@@ -91,25 +91,16 @@ export function beatAgeMs({ record, beat }: PresenceContent, nowMs: MonotonicMs)
   return Math.max(0, nowMs - beat.atMs);
 }
 
-const namespaces = new Map<string, string>();
+const namespaces = new Map<NamespaceKind, string>();
 
 /** @returns `""` where the platform has no such namespaces or hides them */
-function namespaceOf(kind: "time" | "pid" | "mnt"): string {
+function namespaceOf(kind: NamespaceKind): string {
   let found = namespaces.get(kind);
   if (found === undefined) {
-    found = readNamespace(kind);
+    found = host().namespaceOf(kind);
     namespaces.set(kind, found);
   }
   return found;
-}
-
-function readNamespace(kind: string): string {
-  try {
-    return readlinkSync(`/proc/self/ns/${kind}`);
-  } catch {
-    // No such namespaces on this platform, or this kernel, or hidden. Decisions fall back to TTL, never to 'dead'.
-    return "";
-  }
 }
 
 function decodeBeat(line: string): Beat | undefined {

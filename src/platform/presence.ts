@@ -1,10 +1,11 @@
-import { closeSync, fstatSync, linkSync, lstatSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, lstatSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Holder } from "../core/entry.js";
 import { NameholdError } from "../core/errors.js";
 import type { MonotonicMs } from "../core/timing.js";
 import { makeDirectory } from "./directory.js";
 import { tryFlock } from "./flock.js";
+import { host } from "./host.js";
 import { adoptOwnership, ownershipInside } from "./ownership.js";
 import { type PresenceFile, withPresenceFile } from "./presence-file.js";
 import { presenceFileName } from "./presence-path.js";
@@ -90,7 +91,7 @@ export class Presence {
   remove(): void {
     if (!this.#isOpen) return;
     try {
-      if (this.isInPlace()) unlinkSync(this.path);
+      if (this.isInPlace()) host().files.patiently(() => unlinkSync(this.path));
     } catch (failure) {
       if (errnoOf(failure) !== "ENOENT") throw storageError(failure, `Cannot delete ${this.path}`);
     } finally {
@@ -118,7 +119,7 @@ function createAt(path: string, holder: Holder, nowMs: MonotonicMs): number | un
   let isPlaced = false;
   try {
     // Refused, or deleted, by a sweep that took it for a leftover just now.
-    if (!tryFlock(fd, "exclusive") || !isSameFile(fd, temporary)) return undefined;
+    if (!tryFlock(fd, "exclusive", "owner") || !isSameFile(fd, temporary)) return undefined;
     adoptOwnership(fd, ownershipInside(dirname(path)));
     writeRecord(fd, holder, nowMs);
     isPlaced = place(temporary, path) && isSameFile(fd, path);
@@ -140,31 +141,23 @@ function writeRecord(fd: number, holder: Holder, nowMs: MonotonicMs): void {
     throw new NameholdError("storage-failed", "The presence record was cut off: disk full?");
 }
 
-/** A hard link, unlike a rename, never replaces what another process put there just now. */
 function place(temporary: string, path: string): boolean {
-  try {
-    linkSync(temporary, path);
-    return true;
-  } catch (failure) {
-    const errno = errnoOf(failure) ?? "";
-    if (errno === "EEXIST") return replaceDead(temporary, path);
-    if (!NO_HARD_LINKS.has(errno)) throw failure;
-  }
-  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return replaceDead(temporary, path);
+  const isMoved = host().files.moveIfAbsent(temporary, path);
+  if (isMoved === true) return true;
+  if (isMoved === false || lstatSync(path, { throwIfNoEntry: false }) !== undefined) return removeDead(path);
   renameSync(temporary, path);
   return true;
 }
 
-const NO_HARD_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
-
-/** @returns `false` when the file changed meanwhile, or somebody is looking at it just now */
-function replaceDead(temporary: string, path: string): boolean {
+/** Makes room for another attempt, unless the file changes meanwhile, or somebody is looking at it just now. */
+function removeDead(path: string): false {
   return withPresenceFile(path, "exclusive", (file) => {
     if (file.kind === "absent") return false;
     if (file.kind === "opened" && !file.isLocked && !isHeldByOwner(path)) return false;
     if (file.kind !== "opened" || !file.isLocked || file.flaw !== undefined) throw heldBySame(file, path);
-    renameSync(temporary, path);
-    return true;
+    // Not replaced in one step: Windows lets nobody rename onto a file that is open, and we have it open.
+    unlinkSync(path);
+    return false;
   });
 }
 
@@ -179,7 +172,7 @@ function heldBySame(file: Exclude<PresenceFile, { kind: "absent" }>, path: strin
     const message = `A presence of this very instance exists and may belong to a living process: ${why}. Use another instance id, or delete ${path} when you know that its process is gone.`;
     return new NameholdError("held", message);
   }
-  const { pid, host, instance } = file.content.record;
-  const message = `Instance '${instance}' is a living process already (pid ${pid} on ${host}). Use another instance id, or end that process.`;
-  return new NameholdError("held", message, { heldBy: { pid, host, instance } });
+  const { pid, host: hostName, instance } = file.content.record;
+  const message = `Instance '${instance}' is a living process already (pid ${pid} on ${hostName}). Use another instance id, or end that process.`;
+  return new NameholdError("held", message, { heldBy: { pid, host: hostName, instance } });
 }

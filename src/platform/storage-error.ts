@@ -1,4 +1,5 @@
 import { type ErrorCode, NameholdError } from "../core/errors.js";
+import { host } from "./host.js";
 
 /**
  * Gives a file system's failure its name in namehold's table, with the remedy.
@@ -10,6 +11,8 @@ import { type ErrorCode, NameholdError } from "../core/errors.js";
 export function storageError(failure: unknown, attempt: string): NameholdError {
   if (failure instanceof NameholdError) return failure;
   const errno = errnoOf(failure) ?? "unknown error";
+  const here = host().files.failures.get(errno);
+  if (here !== undefined) return new NameholdError("busy", `${attempt}: ${here} (${errno}).`, { cause: failure });
   const known = KNOWN.get(errno);
   if (known !== undefined) {
     return new NameholdError(known.code, `${attempt}: ${known.says} (${errno}).`, { cause: failure });

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { constants, openSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { NO_FOLLOW } from "./open-flags.js";
 
 export interface TemporaryFile {
   readonly path: string;
@@ -29,4 +30,4 @@ export function discardTemporary(path: string): void {
 }
 
 const PREFIX = ".namehold-tmp-";
-const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW;

@@ -1,17 +1,18 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { fileSystemKind, isLocalFileSystem } from "../../src/platform/file-system.js";
-import { mountPointOf } from "../../src/platform/mounts.js";
+import { mountPointOf } from "../../src/platform/linux/mounts.js";
+import { itOnLinux } from "./requirements.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 describe("a file system", () => {
-  it("is local where this machine keeps its files [G6]", () => {
+  itOnLinux("is local where this machine keeps its files [G6]", () => {
     const directory = temporaryDirectory();
     expect([isLocalFileSystem(directory), isLocalFileSystem("/dev/shm")]).toEqual([true, true]);
     expect(fileSystemKind("/dev/shm")).toBe("tmpfs");
   });
 
-  it("that nobody listed is not local, and is named by its number [G7]", () => {
+  itOnLinux("that nobody listed is not local, and is named by its number [G7]", () => {
     expect(isLocalFileSystem("/proc")).toBe(false);
     expect(fileSystemKind("/proc")).toBe("0x9fa0");
   });

@@ -153,7 +153,7 @@ describe("the presence of a living process", () => {
       execArgv: ["--import", new URL("fixtures/resolve-ts.mjs", import.meta.url).href],
       workerData: { directory, instance },
     });
-    await expect.poll(() => probe(directory, instance).kind).toBe("alive");
+    await expect.poll(() => probe(directory, instance).kind, { timeout: 10_000 }).toBe("alive");
     await worker.terminate();
     expect(probe(directory, instance).kind).toBe("dead");
   });

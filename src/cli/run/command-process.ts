@@ -12,6 +12,10 @@ export interface CommandOptions {
   readonly id: string;
   readonly token: number;
   readonly presenceFd: number | undefined;
+  /** Whether it gets a session of its own, and the presence descriptor. */
+  readonly isSession: boolean;
+  /** Called in the step that has started it. */
+  readonly onStarted: (pid: number) => void;
 }
 
 /** A command that was started. `ended` never rejects. */
@@ -32,19 +36,21 @@ export class CommandNotStarted extends Error {
 }
 
 /**
- * Starts the command in a session and process group of its own, on the caller's standard streams, with the presence
- * descriptor.
+ * Starts the command on the caller's standard streams, and where it is to be a session, in a session and process group
+ * of its own, with the presence descriptor.
  *
  * @throws CommandNotStarted
  */
 export async function startCommand(command: readonly string[], options: CommandOptions): Promise<StartedCommand> {
   const [file = "", ...args] = command;
+  const { isSession, presenceFd } = options;
   try {
     const child = spawn(file, args, {
-      detached: true,
+      detached: isSession,
       env: commandEnvironment(process.env, options),
-      stdio: ["inherit", "inherit", "inherit", ...(options.presenceFd === undefined ? [] : [options.presenceFd])],
+      stdio: ["inherit", "inherit", "inherit", ...(isSession && presenceFd !== undefined ? [presenceFd] : [])],
     });
+    if (child.pid !== undefined) options.onStarted(child.pid);
     const ended = whenEnded(child);
     await once(child, "spawn");
     return { pid: child.pid as number, ended };
@@ -55,10 +61,10 @@ export async function startCommand(command: readonly string[], options: CommandO
 
 /**
  * The caller's environment. Of namehold's own variables only what the command is meant to have: no token of a lab
- * server, and nothing of an outer `namehold run` but its mark.
+ * server, and nothing of an outer `namehold run` but its mark. Nor the service manager's socket, at which `run` speaks.
  */
 function commandEnvironment(env: NodeJS.ProcessEnv, { name, id, token }: CommandOptions): NodeJS.ProcessEnv {
-  const theirs = Object.entries(env).filter(([key]) => !key.startsWith("NAMEHOLD_"));
+  const theirs = Object.entries(env).filter(([key]) => !key.startsWith("NAMEHOLD_") && key !== "NOTIFY_SOCKET");
   return {
     ...Object.fromEntries(theirs),
     NAMEHOLD_NAME: name,

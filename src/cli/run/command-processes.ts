@@ -1,52 +1,50 @@
-import {
-  type LockedFile,
-  listPids,
-  lockedFile,
-  type ProcessStat,
-  readProcessStat,
-  readVariable,
-  sharesLock,
-} from "../../platform/process-table.js";
+import type { LockedFile, ProcessListing, ProcessStat, ProcessTable } from "../../platform/host.js";
 import { CHAIN_VARIABLE, marksOf } from "./command-mark.js";
-
-/** A process that cannot be mistaken for a later one with the same pid. */
-export interface ProcessRef {
-  readonly pid: number;
-  /** Null where the platform does not tell. */
-  readonly startTicks: number | null;
-}
-
-export interface CommandProcessesOptions {
-  /** What the command's environment has in its `NAMEHOLD_CHAIN`. */
-  readonly mark: string;
-  /** This process's copy of the presence descriptor that the command inherits, where there is one. */
-  readonly presenceFd: number | undefined;
-}
+import type { CommandMembers, CommandMembersOptions, ProcessRef } from "./command-members.js";
+import { Lineage } from "./lineage.js";
 
 /**
  * Everything that a command started, and nothing else. A process belongs to it when it is in the command's session or
- * process group, shares the presence descriptor, or has the command's mark in its environment: many programs leave one of
- * these behind, few all three. Elsewhere than on Linux: the process group.
+ * process group, shares the presence descriptor, has the command's mark in its environment, or descends from `run`: many
+ * programs leave one of these behind, few all of them. What of these the table does not show, finds nobody.
  *
  * @see docs/SPEC.md#G2
  */
-export class CommandProcesses {
+export class CommandProcesses implements CommandMembers {
+  readonly canReplaceGuardian = true;
+  readonly areSession = true;
+  readonly #table: ProcessTable;
   readonly #mark: string;
   readonly #presence: LockedFile | undefined;
+  readonly #lineage: Lineage;
   readonly #spared = new Map<number, ProcessRef>();
   #leader: ProcessRef | undefined;
   /** Once the command's group was seen empty, its number may be anybody's. */
   #groupIsOver = false;
 
-  constructor(options: CommandProcessesOptions) {
+  /** @param run the process that starts the command */
+  constructor(options: CommandMembersOptions, table: ProcessTable, run: ProcessRef) {
     this.#mark = options.mark;
-    this.#presence = SEES_ALL && options.presenceFd !== undefined ? lockedFile(options.presenceFd) : undefined;
-    this.spare(thisProcess());
+    this.#table = table;
+    this.#presence = options.presenceFd === undefined ? undefined : table.lockedFile(options.presenceFd);
+    this.#lineage = new Lineage(run);
+    this.spare({ pid: process.pid, startTicks: table.read(process.pid)?.startTicks ?? null });
   }
 
   /** A process that has the presence descriptor and is not the command's. */
   spare(process: ProcessRef): void {
     this.#spared.set(process.pid, process);
+  }
+
+  /** Orphans of the command become children of this process. Not where it has others, which are none of the command's. */
+  enclose(): void {
+    const children = [...this.#table.look().processes].filter(({ parent }) => parent === process.pid);
+    if (children.every((child) => child.ended || this.#isSpared(child))) this.#table.orphans?.adopt();
+  }
+
+  remember(): void {
+    const since = this.#leader?.startTicks;
+    if (since != null) this.#lineage.look([...this.#table.look().processes], since);
   }
 
   /** The command itself, which leads its session and its process group. */
@@ -64,22 +62,19 @@ export class CommandProcesses {
     if (this.#leader !== undefined && this.#ownsGroup(this.#leader)) kill(-this.#leader.pid, signal);
   }
 
-  /** Signals all that `living` finds. */
+  signalMissed(signal: NodeJS.Signals): void {
+    this.signalGroup(signal);
+  }
+
   signalAll(signal: NodeJS.Signals): void {
     this.signalGroup(signal);
-    if (!SEES_ALL) return;
     for (const { pid, group } of this.#find()) if (group !== this.#leader?.pid) kill(pid, signal);
   }
 
-  /** The pids of what is alive. Empty: the command and all that it started are gone. */
   living(): readonly number[] {
-    if (SEES_ALL) return this.#find().map(({ pid }) => pid);
-    if (this.#leader === undefined || this.#groupIsOver) return [];
-    this.#groupIsOver = !kill(-this.#leader.pid, 0);
-    return this.#groupIsOver ? [] : [this.#leader.pid];
+    return this.#find().map(({ pid }) => pid);
   }
 
-  /** As `living`; when the table of processes cannot be read, somebody may be. */
   mayLive(): boolean {
     try {
       return this.living().length > 0;
@@ -92,15 +87,19 @@ export class CommandProcesses {
     const leader = this.#leader;
     const groupIsOurs = leader !== undefined && this.#ownsGroup(leader);
     let groupIsEmpty = true;
-    const found = listPids().flatMap((pid) => {
-      const stat = readProcessStat(pid);
-      if (stat === null || stat.ended || this.#isSpared(stat)) return [];
+    const listing = this.#table.look();
+    const processes = [...listing.processes];
+    if (leader?.startTicks != null) this.#lineage.look(processes, leader.startTicks);
+    const found: ProcessStat[] = [];
+    for (const stat of processes) {
+      if (stat.ended || this.#isSpared(stat)) continue;
       if (groupIsOurs && (stat.session === leader.pid || stat.group === leader.pid)) {
         groupIsEmpty = false;
-        return [stat];
+        found.push(stat);
+      } else if (this.#lineage.has(stat) || this.#isTraced(stat, listing)) {
+        found.push(stat);
       }
-      return this.#isTraced(stat) ? [stat] : [];
-    });
+    }
     if (groupIsOurs && groupIsEmpty) this.#groupIsOver = true;
     return found;
   }
@@ -108,16 +107,15 @@ export class CommandProcesses {
   /** While a process of the group or session lives, the kernel gives its number to nobody else. */
   #ownsGroup(leader: ProcessRef): boolean {
     if (this.#groupIsOver) return false;
-    if (!SEES_ALL) return true;
-    const stat = readProcessStat(leader.pid);
+    const stat = this.#table.read(leader.pid);
     if (stat !== null && stat.startTicks !== leader.startTicks) this.#groupIsOver = true;
     return !this.#groupIsOver;
   }
 
-  #isTraced(stat: ProcessStat): boolean {
+  #isTraced(stat: ProcessStat, listing: ProcessListing): boolean {
     if (stat.startTicks < (this.#leader?.startTicks ?? 0)) return false;
-    if (this.#presence !== undefined && sharesLock(stat.pid, this.#presence)) return true;
-    return marksOf(readVariable(stat.pid, CHAIN_VARIABLE)).includes(this.#mark);
+    if (this.#presence !== undefined && this.#table.sharesLock(stat.pid, this.#presence)) return true;
+    return marksOf(listing.variable(stat.pid, CHAIN_VARIABLE)).includes(this.#mark);
   }
 
   #isSpared(stat: ProcessStat): boolean {
@@ -125,27 +123,12 @@ export class CommandProcesses {
   }
 }
 
-/** Where /proc tells of all processes. */
-const SEES_ALL = process.platform === "linux";
-
-export function thisProcess(): ProcessRef {
-  return processRef(process.pid);
-}
-
-/** @param pid of this process or of a child that was not waited for: one that cannot have been reused */
-export function processRef(pid: number): ProcessRef {
-  return { pid, startTicks: SEES_ALL ? (readProcessStat(pid)?.startTicks ?? null) : null };
-}
-
-/** @returns false when there is nobody to signal. Who may not be signalled is alive. */
-function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
+/** Fine when there is nobody to signal, or when this user may not. */
+function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
-    return true;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ESRCH") return false;
-    if (code === "EPERM") return true;
-    throw error;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock, MonotonicMs } from "../../core/timing.js";
-import type { CommandProcesses } from "./command-processes.js";
+import type { CommandMembers } from "./command-members.js";
 
 export interface EndOptions {
   /** Whether SIGTERM is sent first. */
@@ -20,7 +20,7 @@ const LOOK_PER_SLEEP = 1 / 4;
  *
  * @returns whether all are gone
  */
-export async function endProcesses(processes: CommandProcesses, clock: Clock, options: EndOptions): Promise<boolean> {
+export async function endProcesses(processes: CommandMembers, clock: Clock, options: EndOptions): Promise<boolean> {
   if (options.term) {
     trySignal(processes, "SIGTERM");
     // A stopped process acts on the first signal only when it goes on.
@@ -46,7 +46,7 @@ export async function endProcesses(processes: CommandProcesses, clock: Clock, op
 }
 
 /** @returns undefined when the table of processes cannot be read just now (no descriptor, no memory): look again */
-function look(processes: CommandProcesses): readonly number[] | undefined {
+function look(processes: CommandMembers): readonly number[] | undefined {
   try {
     return processes.living();
   } catch {
@@ -55,7 +55,7 @@ function look(processes: CommandProcesses): readonly number[] | undefined {
 }
 
 /** Whom it could not reach for want of a descriptor or of memory, the next look reaches. */
-function trySignal(processes: CommandProcesses, signal: NodeJS.Signals): void {
+function trySignal(processes: CommandMembers, signal: NodeJS.Signals): void {
   try {
     processes.signalAll(signal);
   } catch {

@@ -4,7 +4,7 @@ import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { NameholdError } from "../../core/errors.js";
 import type { Clock, MonotonicMs } from "../../core/timing.js";
-import { type ProcessRef, processRef, thisProcess } from "./command-processes.js";
+import { type ProcessRef, processRef, thisProcess } from "./command-members.js";
 import { eachLine, type ToGuardian } from "./guardian-protocol.js";
 
 export interface GuardianOptions {
@@ -13,6 +13,8 @@ export interface GuardianOptions {
   readonly ttlMs: number;
   readonly deadline: () => MonotonicMs;
   readonly presenceFd: number | undefined;
+  /** Whether another can be started when the command runs. */
+  readonly canBeReplaced: boolean;
   readonly clock: Clock;
   /** A process that has the presence descriptor, and is none of the command's. */
   readonly onStarted: (guardian: ProcessRef) => void;
@@ -87,6 +89,10 @@ export class GuardianLink {
 
   #exited(startedAt: MonotonicMs): void {
     if (this.#isDone) return;
+    if (this.#leader !== undefined && !this.#options.canBeReplaced) {
+      this.#options.onGone(noGuardian("it has ended"));
+      return;
+    }
     if (this.#options.clock.monotonicMs() - startedAt < LIFE_MS_MIN) {
       this.#options.onGone(noGuardian("it does not stay alive"));
       return;

@@ -1,5 +1,5 @@
 import type { MonotonicMs } from "../../core/timing.js";
-import type { ProcessRef } from "./command-processes.js";
+import type { ProcessRef } from "./command-members.js";
 
 /** What `run` tells its guardian, a line of JSON each. The end of the pipe without `done` means that `run` is dead. */
 export type ToGuardian =

@@ -2,14 +2,16 @@ import { inspect } from "node:util";
 import { FAILURES, type NameholdError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
 import { type Clock, later, type MonotonicMs } from "../../core/timing.js";
+import { tellServiceManager } from "../../platform/service-manager.js";
 import type { Claim } from "../../registry/claim.js";
 import { messageOf } from "../failure-report.js";
 import { commandMark } from "./command-mark.js";
+import { type CommandMembers, membersToStart, processRef } from "./command-members.js";
 import { type CommandEnd, type StartedCommand, startCommand } from "./command-process.js";
-import { CommandProcesses, processRef } from "./command-processes.js";
 import { DueWatch } from "./due-watch.js";
 import { endProcesses } from "./end-processes.js";
 import { GuardianLink } from "./guardian-link.js";
+import { OrphanBurial } from "./orphan-burial.js";
 import { type SignalForwarding, signalStatus } from "./signal-forwarding.js";
 import { stopTimes, tickMs } from "./stop-times.js";
 
@@ -43,11 +45,15 @@ const TAKEN_MS = 1_000;
  * @throws CommandNotStarted, or NameholdError `unsupported` without a guardian: nothing runs, and the claim is held still
  */
 export async function holdCommand(claim: HeldClaim, command: readonly string[], options: HoldOptions): Promise<number> {
-  const parts = await start(claim, command, options);
+  using burial = new OrphanBurial(options.clock);
+  const parts = await start(claim, command, { ...options, burial });
+  tellServiceManager(`Holds ${quoteName(claim.name)}, ID ${claim.id}, token ${claim.token}.`, "READY=1");
   // From here on a failure of this process must not free the name: to die without a word is what the guardian is for.
   const leaveToGuardian = (error: unknown): void => {
     options.tell(`This is a fault of namehold: ${inspect(error)}`);
     process.kill(process.pid, "SIGKILL");
+    // The first process of a container does not die of that. With it die all others in it.
+    process.abort();
   };
   process.once("uncaughtException", leaveToGuardian);
   try {
@@ -61,17 +67,21 @@ export async function holdCommand(claim: HeldClaim, command: readonly string[], 
 }
 
 interface HoldParts {
-  readonly processes: CommandProcesses;
+  readonly processes: CommandMembers;
   readonly guardian: GuardianLink;
   readonly command: StartedCommand;
   /** Why the guardian wants the command to end, once it does. */
   readonly guardianAlarm: AbortSignal;
 }
 
-async function start(claim: HeldClaim, command: readonly string[], options: HoldOptions): Promise<HoldParts> {
-  const { presenceFd, ttlMs, clock } = options;
+interface StartOptions extends HoldOptions {
+  readonly burial: OrphanBurial;
+}
+
+async function start(claim: HeldClaim, command: readonly string[], options: StartOptions): Promise<HoldParts> {
+  const { presenceFd, ttlMs, clock, burial } = options;
   const mark = commandMark(claim.id, claim.token);
-  const processes = new CommandProcesses({ mark, presenceFd });
+  const processes = membersToStart({ mark, presenceFd });
   const alarm = new AbortController();
   const guardian = await GuardianLink.start({
     name: claim.name,
@@ -79,13 +89,26 @@ async function start(claim: HeldClaim, command: readonly string[], options: Hold
     ttlMs,
     clock,
     presenceFd,
+    canBeReplaced: processes.canReplaceGuardian,
     deadline: () => claim.deadline,
-    onStarted: (it) => processes.spare(it),
+    onStarted: (it) => {
+      processes.spare(it);
+      burial.spare(it.pid);
+    },
     onEnding: () => alarm.abort("This process gave its guardian no sign of life in time."),
     onGone: (error) => alarm.abort(error.message),
   });
   try {
-    const started = await startCommand(command, { name: claim.name, id: claim.id, token: claim.token, presenceFd });
+    processes.enclose();
+    const { name, id, token } = claim;
+    const started = await startCommand(command, {
+      name,
+      id,
+      token,
+      presenceFd,
+      isSession: processes.areSession,
+      onStarted: (pid) => burial.spare(pid),
+    });
     return { processes, guardian, command: started, guardianAlarm: alarm.signal };
   } catch (error) {
     guardian.done();
@@ -96,7 +119,7 @@ async function start(claim: HeldClaim, command: readonly string[], options: Hold
 class Hold {
   readonly #claim: HeldClaim;
   readonly #options: HoldOptions;
-  readonly #processes: CommandProcesses;
+  readonly #processes: CommandMembers;
   readonly #guardian: GuardianLink;
   readonly #command: StartedCommand;
   readonly #watch: DueWatch;
@@ -130,6 +153,7 @@ class Hold {
   /** Waits for the command's end. */
   async end(): Promise<number> {
     const ended = await this.#command.ended;
+    if (this.#gone === undefined) tellServiceManager("The command has ended.", "STOPPING=1");
     this.#watch[Symbol.dispose]();
     // Asked after the command's end: what it did last, it may have done when the name was another's.
     const gone = this.#claim.held && this.#gone === undefined ? await this.#endLeftovers() : await this.#gone;
@@ -153,6 +177,7 @@ class Hold {
     };
     this.#gone = endProcesses(this.#processes, clock, { term: leftMs > 0, killAt: () => killAt, goOn });
     tell(`${why} Ending the command (${how}).`);
+    tellServiceManager(why, "STOPPING=1");
   }
 
   #watchDeadline(): DueWatch {

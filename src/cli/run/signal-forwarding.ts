@@ -1,12 +1,12 @@
 import { constants } from "node:os";
 import type { Clock, MonotonicMs } from "../../core/timing.js";
-import type { CommandProcesses } from "./command-processes.js";
+import type { CommandMembers } from "./command-members.js";
 
 /** A terminal, npx and a shell may each send the same one: within this time they are one. */
 const SAME_MS = 250;
 
-/** These ask for the end. They go to the command's process group, as a terminal sends them. */
-const ENDING = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+/** These ask for the end. They go to the command's process group, as a terminal sends them. SIGBREAK is Windows' Ctrl-Break. */
+const ENDING = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK"] as const;
 /** These mean what the command says they mean, so that it alone gets them. */
 const PRIVATE = ["SIGUSR1", "SIGUSR2"] as const;
 const GROUP_WIDE = ["SIGWINCH", "SIGCONT"] as const;
@@ -26,7 +26,7 @@ export class SignalForwarding implements Disposable {
   readonly #cancelled = new AbortController();
   readonly #lastAt = new Map<NodeJS.Signals, MonotonicMs>();
   readonly #handlers: ReadonlyMap<NodeJS.Signals, () => void>;
-  #processes: CommandProcesses | undefined;
+  #processes: CommandMembers | undefined;
   #isPaused = false;
   #first: NodeJS.Signals | undefined;
 
@@ -53,9 +53,9 @@ export class SignalForwarding implements Disposable {
   }
 
   /** From now on. A signal that cancelled too late is the first to be forwarded. */
-  forwardTo(processes: CommandProcesses): void {
+  forwardTo(processes: CommandMembers): void {
     this.#processes = processes;
-    if (this.#first !== undefined) processes.signalGroup(this.#first);
+    if (this.#first !== undefined) processes.signalMissed(this.#first);
   }
 
   [Symbol.dispose](): void {

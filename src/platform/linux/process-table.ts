@@ -1,30 +1,28 @@
 /** The kernel's table of processes, as Linux shows it in /proc. What this user may not see counts as not there. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import type { LockedFile, ProcessStat, ProcessTable } from "../host.js";
 
-export interface ProcessStat {
-  readonly pid: number;
-  /** Ended: nothing of it runs any more, though its parent has not asked for its status. */
-  readonly ended: boolean;
-  readonly group: number;
-  readonly session: number;
-  /** When it was started, in clock ticks since boot: with the pid, what tells a process from a later one. */
-  readonly startTicks: number;
-}
+/** For the host of Linux. */
+export const linuxProcessTable: ProcessTable = {
+  look: () => ({ processes: everyProcess(), variable: readVariable }),
+  read: readProcessStat,
+  lockedFile,
+  sharesLock,
+};
 
-/** An open file with a kernel lock on it, as its own process sees it. */
-export interface LockedFile {
-  /** The last part of its path. */
-  readonly baseName: string;
-  readonly device: bigint;
-  readonly inode: bigint;
-}
-
-export function listPids(): readonly number[] {
+function listPids(): readonly number[] {
   return readdirSync("/proc").flatMap((entry) => (/^\d+$/.test(entry) ? [Number(entry)] : []));
 }
 
+function* everyProcess(): Iterable<ProcessStat> {
+  for (const pid of listPids()) {
+    const stat = readProcessStat(pid);
+    if (stat !== null) yield stat;
+  }
+}
+
 /** @returns null when there is no such process, or it may not be seen */
-export function readProcessStat(pid: number): ProcessStat | null {
+function readProcessStat(pid: number): ProcessStat | null {
   const text = unlessHidden(() => readFileSync(`/proc/${pid}/stat`, "latin1"));
   return text === null ? null : parseProcessStat(pid, text);
 }
@@ -33,14 +31,15 @@ export function readProcessStat(pid: number): ProcessStat | null {
 export function parseProcessStat(pid: number, text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const field = (number: number): number => Number(fields[number - 3]);
-  const [STATE, GROUP, SESSION, THREADS, START] = [fields[0], field(5), field(6), field(20), field(22)];
+  const [STATE, PARENT, GROUP, SESSION] = [fields[0], field(4), field(5), field(6)];
+  const [THREADS, START] = [field(20), field(22)];
   // Its first thread alone may have ended.
   const ended = STATE === "X" || (STATE === "Z" && THREADS <= 1);
-  return { pid, ended, group: GROUP, session: SESSION, startTicks: START };
+  return { pid, parent: PARENT, ended, group: GROUP, session: SESSION, startTicks: START };
 }
 
 /** A variable of the environment with which the process was started. */
-export function readVariable(pid: number, name: string): string | undefined {
+function readVariable(pid: number, name: string): string | undefined {
   const environment = unlessHidden(() => readFileSync(`/proc/${pid}/environ`, "utf8"));
   const prefix = `${name}=`;
   return environment
