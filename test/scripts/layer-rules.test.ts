@@ -33,6 +33,10 @@ const REFUSED = [
   ["src/stores/memory/store.ts", "const at = performance.now();", "performance.now belongs to src/platform/"],
   ["src/cli/app.ts", "const at = process.hrtime.bigint();", "process.hrtime belongs to src/platform/"],
   ["src/cli/app.ts", `import { hrtime } from "node:process";`, "process.hrtime belongs to src/platform/"],
+  ["src/cli/app.ts", `if (process.platform === "linux") x();`, "process.platform belongs to src/platform/host.ts"],
+  ["src/platform/clock.ts", "const { platform } = process;", "process.platform belongs to src/platform/host.ts"],
+  ["src/platform/clock.ts", `import { platform } from "node:os";`, "process.platform belongs to src/platform/host.ts"],
+  ["src/platform/clock.ts", "const on = os.platform();", "os.platform belongs to src/platform/host.ts"],
 ] as const;
 
 const ALLOWED = [
@@ -41,6 +45,7 @@ const ALLOWED = [
     "src/platform/clock.ts",
     `import { x } from "../core/timing.js"; const at = [Date.now(), new Date(), Math.random()];`,
   ],
+  ["src/platform/host.ts", "const on = process.platform;"],
   ["src/stores/json-file/store.ts", `import { x } from "../store.js"; import { y } from "../../platform/clock.js";`],
   ["src/stores/json-file/text/splice.ts", `import { x } from "../store.js";`],
   ["src/registry/registry.ts", `import type { Store } from "../stores/store.js"; const at = new Date(0);`],
