@@ -15,6 +15,7 @@ const DESCRIPTION = [
     "PowerShell:  namehold completion powershell >> $PROFILE",
   ].join("\n"),
   "Names come from the registry file that -r on the line names, else from the one that namehold would use there. It is only read: completion never makes, locks or changes anything. Names with control characters are left out, as are all names of a file of more than 8 MiB, and of a database.",
+  "The script for PowerShell is tested in what it asks and is answered, and has not been run in PowerShell.",
 ].join("\n\n");
 
 export function addCompletionCommand(program: Command): void {
@@ -22,7 +23,6 @@ export function addCompletionCommand(program: Command): void {
     usage: "completion",
     summary: "print the script by which a shell completes namehold's command line",
     description: DESCRIPTION,
-    argumentTexts: { shell: "whose script" },
     examples: ["namehold completion bash", `eval "$(namehold completion bash)" && complete -p namehold`],
     failures: [],
   })
