@@ -60,11 +60,11 @@ describe("openRegistry", () => {
     "sqlite:lab.db?mode=ro",
     "sqlite:lab.db ",
   ])("refuses %j and says why [G11]", async (location) => {
-    const opening = openRegistry(location).then(async (registry) => {
-      await using opened = registry;
-      await opened.lookup("robot");
-    });
-    await expect(opening).rejects.toMatchObject({ code: "invalid-input" });
+    const lookup = async (): Promise<void> => {
+      await using registry = await openRegistry(location);
+      await registry.lookup("robot");
+    };
+    await expect(lookup()).rejects.toMatchObject({ code: "invalid-input" });
   });
 
   it.each(["file://%", "file:///%zz"])("refuses %s as no URL [G11]", async (location) => {

@@ -1,0 +1,62 @@
+import { createHash } from "node:crypto";
+import { readdirSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import type { WallMs } from "../../core/timing.js";
+import { replaceFile } from "../../platform/atomic-file.js";
+import { makeDirectory } from "../../platform/directory.js";
+
+const BACKUPS_MAX = 100;
+const EVIDENCE_MAX = 20;
+
+/**
+ * Keeps the registry's text as it was before IDs went away or changed. The oldest beyond 100 are deleted.
+ *
+ * @param why part of the file's name: `rename`, `remove`, `import`
+ * @returns the path
+ * @see docs/SPEC.md#G1
+ */
+export function backUp(holdersDirectory: string, text: string, why: string, now: WallMs): string {
+  const directory = join(holdersDirectory, "backups");
+  makeDirectory(directory);
+  const stamp = stampOf(now);
+  const older = filesIn(directory, "");
+  const sameMoment = older.filter((name) => name.startsWith(stamp)).length;
+  const path = join(directory, `${stamp}-${String(sameMoment).padStart(3, "0")}-${why}.json`);
+  replaceFile(path, text, { durable: true, keepLink: false });
+  deleteOldest(directory, older, BACKUPS_MAX - 1);
+  return path;
+}
+
+/**
+ * Keeps the bytes of a damaged registry, once each. The oldest beyond 20 are deleted.
+ *
+ * @returns the path
+ * @see docs/SPEC.md#G8
+ */
+export function keepEvidence(holdersDirectory: string, bytes: Uint8Array, now: WallMs): string {
+  const older = filesIn(holdersDirectory, EVIDENCE_PREFIX);
+  const ending = `-${createHash("sha256").update(bytes).digest("hex").slice(0, 16)}.json`;
+  const same = older.find((name) => name.endsWith(ending));
+  if (same !== undefined) return join(holdersDirectory, same);
+  const path = join(holdersDirectory, `${EVIDENCE_PREFIX}${stampOf(now)}${ending}`);
+  replaceFile(path, bytes, { durable: true, keepLink: false });
+  deleteOldest(holdersDirectory, older, EVIDENCE_MAX - 1);
+  return path;
+}
+
+const EVIDENCE_PREFIX = "damaged-";
+
+/** Sorts by time as text does. */
+function stampOf(now: WallMs): string {
+  return new Date(now).toISOString().replaceAll(":", "");
+}
+
+function filesIn(directory: string, prefix: string): readonly string[] {
+  return readdirSync(directory)
+    .filter((name) => name.startsWith(prefix) && name.endsWith(".json"))
+    .sort();
+}
+
+function deleteOldest(directory: string, names: readonly string[], keep: number): void {
+  for (const name of names.slice(0, Math.max(0, names.length - keep))) unlinkSync(join(directory, name));
+}

@@ -1,0 +1,91 @@
+import type { Change, ChangePart } from "../store.js";
+import { Draft, type Life } from "./draft.js";
+import { look } from "./look.js";
+import type { OwnLocks } from "./own-locks.js";
+import type { Looked } from "./rows.js";
+import { fromSqlText } from "./sql-text.js";
+import type { Transaction } from "./transaction.js";
+import { writeDraft } from "./write-draft.js";
+
+export interface Applied {
+  /** False when a precondition failed; then nothing was changed. */
+  readonly isDone: boolean;
+  /** Each name that the change mentions, as it is now. */
+  readonly looked: ReadonlyMap<string, Looked>;
+  readonly backup: string | undefined;
+}
+
+/** Whose change it is. */
+export interface Changer {
+  /** Null where it needs none: see `needsLife`. */
+  readonly life: Life | null;
+  readonly locks: OwnLocks | undefined;
+}
+
+/** Whether the change gives its holder something that must end with the holder's process. */
+export function needsLife({ parts }: Change): boolean {
+  return parts.some((part) => part.kind === "enqueue" || (part.kind === "put" && part.write.lock?.kind === "grant"));
+}
+
+/** Whether the change must be on the disk before it is told. @see docs/SPEC.md#G1 */
+export function changesIdentities({ parts }: Change): boolean {
+  return parts.some(({ kind, ...part }) => {
+    if (kind === "put" && "write" in part) return part.expect === "absent" || part.write.source !== undefined;
+    return kind === "remove" || kind === "rename" || kind === "recall";
+  });
+}
+
+/**
+ * All parts or none.
+ *
+ * @throws NameholdError `invalid-input`, `already-exists`, and when a backup cannot be kept; then nothing was changed
+ */
+export function applyChange(tx: Transaction, { holder, parts, tokenFloor }: Change, { life, locks }: Changer): Applied {
+  const known = new Map<string, Looked>();
+  const lookOnce = (name: string): Looked => {
+    let looked = known.get(name);
+    if (looked === undefined) {
+      looked = look(tx.sql, name);
+      known.set(name, looked);
+    }
+    return looked;
+  };
+  const names = new Set(parts.flatMap(namesOf));
+  const { last } = tx;
+  const ownerOf = (id: string): string | undefined => {
+    const [key] = tx.sql.nameOfId.get(id) ?? [];
+    return key === undefined ? undefined : fromSqlText(key);
+  };
+  tx.raise(tokenFloor ?? 0);
+  const draft = new Draft({ holder, life, reading: tx.reading, lookUp: lookOnce, ownerOf, nextToken: () => tx.next() });
+  if (!draft.applyAll(parts)) {
+    tx.last = last;
+    return { isDone: false, looked: new Map([...names].map((name) => [name, lookOnce(name)])), backup: undefined };
+  }
+  const written = writeDraft(tx, draft, { life, lookUp: lookOnce }, names);
+  if (life !== null && locks !== undefined) noteLocks(tx, draft, { life, locks, lookUp: lookOnce });
+  return { isDone: true, ...written };
+}
+
+function namesOf(part: ChangePart): readonly string[] {
+  return part.kind === "rename" ? [part.name, part.to] : [part.name];
+}
+
+/** What the holder was granted, and what it gave up, so that its heartbeats need not ask. */
+function noteLocks(
+  tx: Transaction,
+  { changed }: Draft,
+  { life, locks, lookUp }: { readonly life: Life; readonly locks: OwnLocks; readonly lookUp: (name: string) => Looked },
+): void {
+  tx.onSettled((outcome) => {
+    if (outcome === "rolled-back") return;
+    for (const [name, row] of changed) {
+      const lock = row?.lock ?? null;
+      const before = lookUp(name).row?.lock ?? null;
+      if (lock?.life !== life.n && before?.life !== life.n) continue;
+      const isGranted = outcome === "committed" && lock?.life === life.n && lock.follows;
+      if (isGranted && lock.token === before?.token) continue;
+      locks.put(name, isGranted ? { token: lock.token, follows: true } : undefined);
+    }
+  });
+}

@@ -1,0 +1,180 @@
+/** Every statement of this store, prepared once a connection. Each finds its rows by an index (test/stores/sqlite/plans.test.ts). */
+import type BetterSqlite3 from "better-sqlite3";
+import type { MonotonicMs, WallMs } from "../../core/timing.js";
+import type { Database } from "./driver.js";
+import type { EntryTuple, FormerTuple, WaiterTuple } from "./rows.js";
+import type { SqlText } from "./sql-text.js";
+
+/** Rows that are read at a time. */
+export const PAGE_ROWS = 256;
+/** So many of the last changes are kept for those who watch. */
+export const CHANGES_KEPT = 10_000;
+export const HOLDS_MAX = 1_000_000;
+/** One name that comes and goes all day must not push out the history of all others. */
+export const HOLDS_MAX_PER_NAME = 1_000;
+/** Rows that one step of pruning deletes. */
+const PRUNED_MAX = 2_048;
+
+/**
+ * A parameter as an expression. SQLite, as better-sqlite3 builds it (with STAT4), plans a join or a range anew for each value
+ * that is bound to a bare one, which takes ten times as long as to run it.
+ */
+const P = "+?";
+
+const PULSE = "h.clock, h.beat, h.beat_at, h.beat_wall";
+const ENTRY = `SELECT e.n, e.name, e.id, e.component_type, e.source, s.version, s.last_seen, s.waiters, ${PULSE},
+    s.holder, s.instance, s.pid, s.host, s.ttl_ms, s.token, s.acquired_wall, s.refreshed_at, s.refreshed_wall, s.follows, s.revocation
+  FROM entries e JOIN states s ON s.n = e.n LEFT JOIN holders h ON h.n = s.holder`;
+const BY_NAME = `(SELECT n FROM entries WHERE name = ${P})`;
+const HOLD = `SELECT k, name, id, instance, pid, host, token, since_wall, last_heartbeat_wall, until_wall, how, detail, observed FROM holds`;
+
+/** Rows as arrays, in the order of the columns. */
+export const SQL = {
+  begin: "BEGIN IMMEDIATE",
+  commit: "COMMIT",
+  rollback: "ROLLBACK",
+
+  setBoot: "UPDATE registry SET boot_id = ? WHERE one = 1",
+
+  look: `${ENTRY} WHERE e.name = ${P}`,
+  page: `${ENTRY} WHERE e.n > ${P} ORDER BY e.n LIMIT ${PAGE_ROWS}`,
+  pageOfType: `${ENTRY} WHERE e.component_type = ${P} AND e.n > ${P} ORDER BY e.n LIMIT ${PAGE_ROWS}`,
+  nameOfId: `SELECT name FROM entries WHERE id = ${P}`,
+  insertEntry: "INSERT INTO entries (n, name, id, component_type, source) VALUES (?, ?, ?, ?, ?)",
+  updateSource: `UPDATE entries SET component_type = ?, source = ? WHERE n = ${P}`,
+  deleteEntry: `DELETE FROM entries WHERE n = ${P}`,
+
+  insertState: `INSERT INTO states (version, last_seen, holder, instance, pid, host, ttl_ms, token, acquired_wall, refreshed_at,
+    refreshed_wall, follows, revocation, n, waiters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+  updateState: `UPDATE states SET version = ?, last_seen = ?, holder = ?, instance = ?, pid = ?, host = ?, ttl_ms = ?, token = ?,
+    acquired_wall = ?, refreshed_at = ?, refreshed_wall = ?, follows = ?, revocation = ? WHERE n = ${P}`,
+  deleteState: `DELETE FROM states WHERE n = ${P}`,
+  /** One lock is refreshed by itself. */
+  refresh: `UPDATE states SET refreshed_at = ?, refreshed_wall = ? WHERE n = ${BY_NAME} AND holder = ${P} AND token = ${P} AND revocation IS NULL`,
+  /** The lock stays as refreshed as the last beat has left it. */
+  freeze: `UPDATE states SET follows = 0, refreshed_wall = CASE WHEN refreshed_at < ? THEN ? ELSE refreshed_wall END,
+    refreshed_at = max(refreshed_at, ?) WHERE n = ${BY_NAME} AND holder = ${P} AND token = ${P} AND follows = 1`,
+  follow: `UPDATE states SET follows = 1 WHERE n = ${BY_NAME} AND holder = ${P} AND token = ${P} AND revocation IS NULL`,
+
+  insertHolder: "INSERT INTO holders (instance, clock, beat, beat_at, beat_wall) VALUES (?, ?, 1, ?, ?)",
+  beat: `UPDATE holders SET beat = beat + 1, beat_at = ?, beat_wall = ? WHERE n = ${P}`,
+  beatForFew: `UPDATE holders SET beat = beat + 1 WHERE n = ${P}`,
+  lifeOf: `SELECT n FROM holders WHERE instance = ${P}`,
+  ownLife: `SELECT n, clock, beat, beat_at, beat_wall FROM holders WHERE instance = ${P}`,
+  lastLife: "SELECT max(n) FROM holders",
+  someLives: `SELECT n, instance FROM holders WHERE n >= ${P} ORDER BY n LIMIT ?`,
+  instances: "SELECT instance FROM holders ORDER BY n LIMIT ?",
+  /** Who has the name, had it, or waits for it. */
+  instancesOfName: `SELECT instance FROM states WHERE n = ${BY_NAME} UNION ALL SELECT instance FROM formers WHERE name = ${P}
+    UNION ALL SELECT instance FROM waiters WHERE entry = ${BY_NAME}`,
+  deleteHolder: `DELETE FROM holders WHERE n = ${P}`,
+
+  lookFormer: `SELECT ${PULSE}, f.holder, f.instance, f.pid, f.host, f.ttl_ms, f.token, f.acquired_wall, f.refreshed_at, f.refreshed_wall
+    FROM formers f LEFT JOIN holders h ON h.n = f.holder WHERE f.name = ${P}`,
+  anyFormer: "SELECT 1 FROM formers LIMIT 1",
+  putFormer: `INSERT OR REPLACE INTO formers (name, holder, instance, pid, host, ttl_ms, token, acquired_wall, refreshed_at, refreshed_wall)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  deleteFormer: `DELETE FROM formers WHERE name = ${P}`,
+  formersOfToken: `SELECT name FROM formers WHERE token = ${P}`,
+  formersOfHolder: `SELECT name FROM formers WHERE holder = ${P}`,
+
+  queue: `SELECT ticket, instance, since_wall, offered_at FROM waiters WHERE entry = ${P} ORDER BY place`,
+  enqueue: `INSERT INTO waiters (entry, ticket, holder, instance, since_wall) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (entry, ticket) DO NOTHING`,
+  dequeue: `DELETE FROM waiters WHERE entry = ${P} AND ticket = ${P}`,
+  offer: `UPDATE waiters SET offered_at = ? WHERE entry = ${P} AND ticket = ${P} AND offered_at IS NULL`,
+  endOffers: `UPDATE waiters SET offered_at = NULL WHERE entry = ${P} AND offered_at IS NOT NULL`,
+  deleteQueue: `DELETE FROM waiters WHERE entry = ${P}`,
+  queuesOfHolder: `SELECT DISTINCT e.n, e.name FROM waiters w JOIN entries e ON e.n = w.entry WHERE w.holder = ${P}`,
+  leaveQueues: `DELETE FROM waiters WHERE holder = ${P}`,
+  countQueue: `UPDATE states SET waiters = (SELECT count(*) FROM waiters WHERE entry = ${P}) WHERE n = ${P}`,
+
+  putWord: `INSERT INTO words (holder, token, name, loss, left_wall) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (holder, token) DO UPDATE SET loss = excluded.loss, left_wall = excluded.left_wall`,
+  words: `SELECT token, name, loss, left_wall FROM words WHERE holder = ${P}`,
+  word: `SELECT loss FROM words WHERE holder = ${P} AND token = ${P}`,
+  deleteWord: `DELETE FROM words WHERE holder = ${P} AND token = ${P}`,
+  deleteWords: `DELETE FROM words WHERE holder = ${P}`,
+
+  lastSeq: "SELECT max(seq) FROM changes",
+  firstSeq: "SELECT min(seq) FROM changes",
+  addChange: "INSERT INTO changes (seq, name) VALUES (?, ?)",
+  changesSince: `SELECT seq, name FROM changes WHERE seq > ${P} ORDER BY seq LIMIT ${PAGE_ROWS}`,
+  pruneChanges: `DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE seq <
+    (SELECT seq FROM changes ORDER BY seq DESC LIMIT 1 OFFSET ${CHANGES_KEPT}) ORDER BY seq LIMIT ${PRUNED_MAX})`,
+
+  addHold: `INSERT INTO holds (name, id, instance, pid, host, token, since_wall, last_heartbeat_wall, until_wall, how, detail, observed)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  isRecorded: `SELECT 1 FROM holds WHERE id = ${P} AND name = ${P} AND instance = ${P} AND since_wall = ${P} AND token IS ${P} LIMIT 1`,
+  holdsOfName: `${HOLD} WHERE name = ${P} AND (until_wall, k) < (${P}, ${P}) ORDER BY until_wall DESC, k DESC LIMIT ${PAGE_ROWS}`,
+  holdsOfId: `${HOLD} WHERE id = ${P} AND (until_wall, k) < (${P}, ${P}) ORDER BY until_wall DESC, k DESC LIMIT ${PAGE_ROWS}`,
+  holdsOfEither: `${HOLD} WHERE (name = ${P} OR id = ${P}) AND (until_wall, k) < (${P}, ${P}) ORDER BY until_wall DESC, k DESC LIMIT ${PAGE_ROWS}`,
+  allHolds: `${HOLD} WHERE (until_wall, k) < (${P}, ${P}) ORDER BY until_wall DESC, k DESC LIMIT ${PAGE_ROWS}`,
+  pruneHolds: `DELETE FROM holds WHERE k IN (SELECT k FROM holds WHERE k <= (SELECT max(k) FROM holds) - ${HOLDS_MAX}
+    ORDER BY k LIMIT ${PRUNED_MAX})`,
+  pruneHoldsOfName: `DELETE FROM holds WHERE k IN (SELECT k FROM holds WHERE name = ${P} AND until_wall <
+    (SELECT until_wall FROM holds WHERE name = ${P} ORDER BY until_wall DESC LIMIT 1 OFFSET ${HOLDS_MAX_PER_NAME - 1})
+    ORDER BY until_wall LIMIT ${PRUNED_MAX})`,
+} as const;
+
+type Bound = number | string | Buffer | null;
+type Write = BetterSqlite3.Statement<Bound[]>;
+type Read<Row> = BetterSqlite3.Statement<Bound[], Row>;
+
+/** The rows that statements give; those that are not named here give none. */
+interface Rows {
+  look: EntryTuple;
+  page: EntryTuple;
+  pageOfType: EntryTuple;
+  nameOfId: [name: SqlText];
+  lifeOf: [n: number];
+  ownLife: [n: number, clock: string, beat: number, beatAt: MonotonicMs, beatWall: WallMs];
+  lastLife: [n: number | null];
+  someLives: [n: number, instance: string];
+  instances: [instance: string];
+  instancesOfName: [instance: string | null];
+  lookFormer: FormerTuple;
+  anyFormer: [1];
+  formersOfToken: [name: SqlText];
+  formersOfHolder: [name: SqlText];
+  queue: WaiterTuple;
+  queuesOfHolder: [n: number, name: SqlText];
+  words: [token: number, name: SqlText, loss: string, leftWall: number];
+  word: [loss: string];
+  lastSeq: [seq: number | null];
+  firstSeq: [seq: number | null];
+  changesSince: [seq: number, name: SqlText | null];
+  isRecorded: [1];
+  holdsOfName: HoldTuple;
+  holdsOfId: HoldTuple;
+  holdsOfEither: HoldTuple;
+  allHolds: HoldTuple;
+}
+
+export type HoldTuple = [
+  k: number,
+  name: SqlText,
+  id: string,
+  instance: string,
+  pid: number,
+  host: string,
+  token: number | null,
+  since: number,
+  lastHeartbeat: number,
+  until: number,
+  how: string,
+  detail: SqlText | null,
+  observed: 0 | 1,
+];
+
+export type Statements = {
+  readonly [Name in keyof typeof SQL]: Name extends keyof Rows ? Read<Rows[Name]> : Write;
+};
+
+export function prepareStatements(db: Database): Statements {
+  const prepared = Object.entries(SQL).map(([name, sql]) => {
+    const statement = db.prepare(sql);
+    return [name, statement.reader ? statement.raw() : statement];
+  });
+  return Object.fromEntries(prepared) as Statements;
+}
