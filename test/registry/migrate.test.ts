@@ -27,17 +27,17 @@ class Move {
   run(options: MigrateOptions = {}): Promise<MigrateReport> {
     return migrate(this.from.registry, elsewhere(this.to), options);
   }
+}
 
-  /** Something happens when all was compared and nothing is written yet; the move must then fail. */
-  async whileMoving(change: () => Promise<unknown>, code: string): Promise<void> {
-    const pause = this.to.store.pauseNext("before", "commit");
-    const moving = this.run();
-    moving.catch(() => undefined);
-    await pause.reached;
-    await change();
-    pause.resume();
-    await expect(moving).rejects.toMatchObject({ code });
-  }
+/** Something happens when all was compared and nothing is written yet; the move must then fail. */
+async function expectFailure(move: Move, change: () => Promise<unknown>, code: string): Promise<void> {
+  const pause = move.to.store.pauseNext("before", "commit");
+  const moving = move.run();
+  moving.catch(() => undefined);
+  await pause.reached;
+  await change();
+  pause.resume();
+  await expect(moving).rejects.toMatchObject({ code });
 }
 
 /** All memory stores have one location. */
@@ -189,20 +189,20 @@ describe("moving a registry", () => {
   it("says so when an entry was added to the source meanwhile, and goes on when it is repeated [G9]", async () => {
     const move = new Move();
     await put(move.from, { a: FOREIGN_ENTRY });
-    await move.whileMoving(() => move.from.registry.resolve("late", NODE), "busy");
+    await expectFailure(move, () => move.from.registry.resolve("late", NODE), "busy");
     expect(await move.run()).toMatchObject({ entries: 2, moved: 1 });
   });
 
   it("says so when a name of the source was taken meanwhile [G2]", async () => {
     const move = new Move();
     await put(move.from, { a: FOREIGN_ENTRY });
-    await move.whileMoving(() => move.from.registry.claim("a", { type: "module" }), "held");
+    await expectFailure(move, () => move.from.registry.claim("a", { type: "module" }), "held");
   });
 
   it("says so when the target was written to meanwhile, and leaves what was written [G9]", async () => {
     const move = new Move();
     await put(move.from, { a: FOREIGN_ENTRY });
-    await move.whileMoving(() => put(move.target.open(), { a: FOREIGN_ENTRY.replace("wc_1", "wc_2") }), "busy");
+    await expectFailure(move, () => put(move.target.open(), { a: FOREIGN_ENTRY.replace("wc_1", "wc_2") }), "busy");
     expect((await move.target.record("a")).entry.workcellId).toBe("wc_2");
   });
 
