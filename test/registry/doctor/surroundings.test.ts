@@ -2,6 +2,7 @@ import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Finding } from "../../../src/core/finding.js";
+import { host } from "../../../src/platform/host.js";
 import type { LabSurroundings } from "../../../src/registry/doctor/lab-files.js";
 import { otherRegistriesCheck } from "../../../src/registry/doctor/other-registries-check.js";
 import { platformCheck } from "../../../src/registry/doctor/platform-check.js";
@@ -142,7 +143,7 @@ describe("doctor on other registries", () => {
 
 it("doctor says on which machine it runs", async () => {
   const { looked, findings } = await platformCheck.examine(undefined);
-  expect(looked).toBe(`${process.platform}-${process.arch}, Node.js ${process.version}`);
+  expect(looked).toBe(`${host().name} (${process.arch}), Node.js ${process.version}`);
   expect(findings).toEqual([]);
 });
 
