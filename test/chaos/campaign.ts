@@ -1,10 +1,11 @@
-import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, lstatSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isNameholdError, openRegistry } from "namehold";
 import { bootClockMs } from "./boot-clock.ts";
+import { readFinalState } from "./final-state.ts";
 import { GuardedResource } from "./guarded-resource.ts";
-import type { FinalState, History } from "./history.ts";
+import type { History } from "./history.ts";
 import { createJournal, type Journal, readJournal } from "./journal.ts";
 import { Nemesis } from "./nemesis.ts";
 import type { PlannedFault } from "./schedule.ts";
@@ -25,7 +26,16 @@ const START_MS_MAX = 30_000;
 const LIVENESS_BOUND_MS = RECOVERY_MS + GRACE_MS + 3 * TTL_MS;
 const AUDITOR = "auditor";
 
+export const STORES = ["file", "sqlite"] as const;
+
+/** Where the registry is, on a disk of its own. */
+const LOCATIONS: Readonly<Record<(typeof STORES)[number], (disk: string) => string>> = {
+  file: (disk) => join(disk, "registry.json"),
+  sqlite: (disk) => `sqlite:${join(disk, "lab.db")}`,
+};
+
 export interface CampaignOptions {
+  readonly store: (typeof STORES)[number];
   /** An existing, empty directory. Journals stay in it. */
   readonly directory: string;
   readonly random: SeededRandom;
@@ -52,7 +62,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const needsDisk = plan.some((fault) => fault.kind === "full-disk");
   using disk = needsDisk ? SmallDisk.mount(join(directory, "disk")) : null;
   if (disk === null) mkdirSync(join(directory, "disk"));
-  const registryPath = join(directory, "disk", "registry.json");
+  const registryPath = LOCATIONS[options.store](join(directory, "disk"));
   await using resource = await GuardedResource.listen(join(directory, "resource.sock"));
   if (options.python !== null) await makeNames(registryPath);
 
@@ -148,23 +158,4 @@ async function audit(registryPath: string, journalPath: string): Promise<void> {
   }
   journal.write({ kind: "finished", at: bootClockMs() });
   journal.close();
-}
-
-interface RawEntry {
-  readonly id: string;
-  readonly metadata: Readonly<Record<string, number>>;
-}
-
-/** The file itself, as any JSON reader sees it: the library's word is not asked. */
-function readFinalState(registryPath: string): FinalState {
-  const { entries } = JSON.parse(readFileSync(registryPath, "utf8")) as { entries: Record<string, RawEntry> };
-  const named = Object.entries(entries);
-  return {
-    ids: new Map(named.map(([name, entry]) => [name, entry.id])),
-    counters: new Map(
-      named.flatMap(([name, { metadata }]) =>
-        Object.entries(metadata).map(([writer, count]): [string, number] => [`${name} ${writer}`, count]),
-      ),
-    ),
-  };
 }

@@ -1,10 +1,11 @@
 /**
- * The chaos suite: `npm run test:chaos -- [--seed N] [--seconds S] [--processes P] [--only PART] [--report FILE] [--keep]`
+ * The chaos suite: `npm run test:chaos -- [--store file|sqlite] [--seed N] [--seconds S] [--processes P] [--only PART]
+ * [--report FILE] [--keep]`
  *
  * 1. `rig`: the rig is proved: workers that lie or cheat on purpose must be caught.
  * 2. `ours`: kills, stops, clock steps and full disks over namehold processes; none of G1 to G9 may break.
  * 3. `python`: the same beside a Python process with the real MADSci registry, without clock steps and full disks: what those do
- *    to Python is not ours to mend (docs/SPEC.md, what is not promised).
+ *    to Python is not ours to mend (docs/SPEC.md, what is not promised). With the file store alone, which Python shares.
  *
  * The seed fixes what is done and when; how the machine's scheduler answers differs from run to run. With CI=true
  * nothing may be left out.
@@ -14,7 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type CampaignOptions, type CampaignResult, runCampaign, TTL_MS } from "./campaign.ts";
+import { type CampaignOptions, type CampaignResult, runCampaign, STORES, TTL_MS } from "./campaign.ts";
 import { judge } from "./checker.ts";
 import type { Violation } from "./history.ts";
 import { describeFault, type PlannedFault, planFaults } from "./schedule.ts";
@@ -58,6 +59,7 @@ interface Check {
 
 const { values: given } = parseArgs({
   options: {
+    store: { type: "string", default: "file" },
     seed: { type: "string" },
     seconds: { type: "string", default: "25" },
     processes: { type: "string", default: "5" },
@@ -69,18 +71,20 @@ const { values: given } = parseArgs({
 const mustBeWhole = process.env["CI"] === "true";
 const seed =
   given.seed === undefined ? new SeededRandom(Date.now()).below(2 ** 31) : wholeNumber("seed", given.seed, 0);
+const store = STORES.find((one) => one === given.store);
+if (store === undefined) throw new RangeError(`--store is one of ${STORES.join(", ")}, not ${given.store}.`);
 const seconds = wholeNumber("seconds", given.seconds, SECONDS_MIN);
 const processes = wholeNumber("processes", given.processes, 2);
 const directory = mkdtempSync(join(tmpdir(), "namehold-chaos-"));
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
 
-console.log(
-  `chaos: seed ${seed}, ${seconds} s, ${processes} processes. Repeat with: npm run test:chaos -- --seed ${seed} --seconds ${seconds} --processes ${processes}`,
-);
+const repeat = `npm run test:chaos -- --store ${store} --seed ${seed} --seconds ${seconds} --processes ${processes}`;
+
+console.log(`chaos: ${store} store, seed ${seed}, ${seconds} s, ${processes} processes. Repeat with: ${repeat}`);
 const random = new SeededRandom(seed);
 const checks: Check[] = [];
-const parts = { rig: proveRig, ours: attackOurs, python: attackBesidePython };
+const parts = { rig: proveRig, ours: attackOurs, ...(store === "file" ? { python: attackBesidePython } : {}) };
 for (const [part, run] of Object.entries(parts)) {
   const own = random.fork();
   if (given.only === undefined || given.only === part) checks.push(...(await run(own).catch(failedCampaign)));
@@ -154,7 +158,8 @@ async function attackBesidePython(ownRandom: SeededRandom): Promise<Check[]> {
 
 async function attack(
   title: string,
-  options: Omit<CampaignOptions, "directory" | "misbehaviour" | "interrupted" | "python"> & Partial<CampaignOptions>,
+  options: Omit<CampaignOptions, "directory" | "store" | "misbehaviour" | "interrupted" | "python"> &
+    Partial<CampaignOptions>,
   least: Partial<Record<keyof Coverage, number>>,
 ): Promise<Check[]> {
   console.log(
@@ -181,11 +186,13 @@ async function attack(
 
 function campaign(
   name: string,
-  options: Omit<CampaignOptions, "directory" | "misbehaviour" | "interrupted" | "python"> & Partial<CampaignOptions>,
+  options: Omit<CampaignOptions, "directory" | "store" | "misbehaviour" | "interrupted" | "python"> &
+    Partial<CampaignOptions>,
 ): Promise<CampaignResult> {
   const own = join(directory, name);
   mkdirSync(own);
   return runCampaign({
+    store: store ?? "file",
     python: null,
     misbehaviour: null,
     ...options,
@@ -205,8 +212,7 @@ function report(done: readonly Check[]): void {
   }
   if (failed.length > 0 || given.keep) console.log(`Journals are in ${directory}`);
   else rmSync(directory, { recursive: true });
-  if (failed.length > 0)
-    console.log(`Repeat with: npm run test:chaos -- --seed ${seed} --seconds ${seconds} --processes ${processes}`);
+  if (failed.length > 0) console.log(`Repeat with: ${repeat}`);
   console.log(`chaos: ${done.length - failed.length} passed, ${failed.length} failed`);
   process.exitCode = failed.length === 0 ? 0 : 1;
 }

@@ -10,7 +10,8 @@ import { isLocalFileSystem } from "../../platform/file-system.js";
 import { isMountPoint } from "../../platform/mounts.js";
 import { holdersDirectoryOf } from "../../platform/presence-path.js";
 import { resolveLinks } from "../../platform/real-path.js";
-import { backUp, keepEvidence } from "./backup.js";
+import { backUp, keepEvidence } from "../machine/backup.js";
+import { reservedTokens, reserveTokens } from "../machine/token-ceiling.js";
 import { Cached } from "./cached.js";
 import { type ClockReading, noteClock, restartedNote } from "./clock-note.js";
 import { isSameButTimes, knowsAllIds } from "./copy-comparison.js";
@@ -19,7 +20,6 @@ import { recallHolds, recordHolds } from "./history-file.js";
 import { holdBack } from "./hold-back.js";
 import { observedEndings } from "./observed-endings.js";
 import { Sidecar } from "./sidecar.js";
-import { reservedTokens, reserveTokens } from "./token-ceiling.js";
 import type { View, Work } from "./work.js";
 
 /** The lock file was deleted and made anew by another process while we had it. */

@@ -20,6 +20,16 @@ export interface ConnectionOptions {
   readonly isReadOnly: boolean;
 }
 
+/** What an operator is told of a database. */
+export interface Examination {
+  /** Of SQLite's; none for a sound one. */
+  readonly complaints: readonly string[];
+  /** How many; null for a damaged one. */
+  readonly names: number | null;
+  readonly layout: number;
+  readonly isReadOnly: boolean;
+}
+
 /** One open database with its statements, of which the layout and the identity were checked. */
 export class Connection {
   readonly path: string;
@@ -87,6 +97,15 @@ export class Connection {
 
   layout(): number {
     return this.#db.pragma("user_version", { simple: true }) as number;
+  }
+
+  /** Looks at every page: for an operator, since that takes its time. */
+  examine(complaintsMax: number): Examination {
+    const answers = this.#db.prepare(`PRAGMA quick_check(${complaintsMax})`).pluck().all() as string[];
+    const complaints = answers.filter((answer) => answer !== "ok").map((answer) => answer.replaceAll("\n", " "));
+    const isSound = complaints.length === 0;
+    const names = isSound ? (this.#db.prepare("SELECT count(*) FROM entries").pluck().get() as number) : null;
+    return { complaints, names, layout: this.layout(), isReadOnly: this.isReadOnly };
   }
 
   close(): void {

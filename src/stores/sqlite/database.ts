@@ -161,7 +161,7 @@ export class RegistryDatabase {
 
 function missing({ path, holdersDirectory }: Connection): NameholdError {
   const known = new RegistryIdFile(holdersDirectory);
-  return known.read() === undefined ? vanished(path) : known.damage(`The registry ${path} is missing`);
+  return known.read() === undefined ? vanished(path) : known.damage(path, "is missing");
 }
 
 function vanished(path: string): NameholdError {

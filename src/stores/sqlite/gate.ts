@@ -38,11 +38,15 @@ export class Gate {
     this.#waiting.unlock();
   }
 
-  /** @returns whether somebody waits to come in */
-  leave(): boolean {
+  /**
+   * @param mayAsk whether it is looked for who waits; to look each time would cost more than the gate itself
+   * @returns whether somebody waits to come in, as far as it was looked for
+   */
+  leave(mayAsk: boolean): boolean {
     if (!this.#isOurs) return false;
     this.#isOurs = false;
     this.#gate.unlock();
+    if (!mayAsk) return false;
     if (!this.#waiting.tryLock("exclusive")) return true;
     this.#waiting.unlock();
     return false;

@@ -6,6 +6,7 @@ import type { Clock } from "../../core/timing.js";
 import { syncDirectory } from "../../platform/atomic-file.js";
 import { bootId } from "../../platform/clock.js";
 import { makeDirectory, makePath } from "../../platform/directory.js";
+import { nearestDirectory } from "../../platform/file-stats.js";
 import { fileSystemKind, isLocalFileSystem } from "../../platform/file-system.js";
 import { isMountPoint } from "../../platform/mounts.js";
 import { adoptOwnership, ownershipInside } from "../../platform/ownership.js";
@@ -26,7 +27,7 @@ import {
   PAGE_BYTES,
   schemaVersion,
 } from "./schema.js";
-import { HOW_TO_RECOVER, sqliteCodeOf } from "./sqlite-error.js";
+import { howToRecover, sqliteCodeOf } from "./sqlite-error.js";
 
 export interface OpenOptions {
   /** As given, absolute. */
@@ -62,7 +63,7 @@ export function openDatabase(options: OpenOptions): Connection | null {
   if (stats !== undefined && isMountPoint(path)) throw mountedFile(path);
   if (stats !== undefined && stats.size > 0) return openExisting(place);
   if (place.known.read() !== undefined) {
-    throw place.known.damage(stats === undefined ? `The registry ${path} is missing` : `The registry ${path} is empty`);
+    throw place.known.damage(path, stats === undefined ? "is missing" : "is empty");
   }
   if (!options.mayMake) return null;
   createFile(path, holdersDirectory);
@@ -163,7 +164,11 @@ function openSnapshot(driver: Driver, path: string): Database {
 }
 
 function bringUpToDate(db: Database, { path, clock, known }: Place): void {
-  if (schemaVersion(db) === MIGRATIONS.length) return;
+  if (schemaVersion(db) === MIGRATIONS.length) {
+    // What was put together anew from a damaged one has none.
+    keepLog(db, path);
+    return;
+  }
   const application = db.pragma("application_id", { simple: true });
   if (application !== APPLICATION_ID) {
     if (application !== 0 || hasTables(db)) throw noDatabase(path, ANOTHER_PROGRAMS);
@@ -171,13 +176,13 @@ function bringUpToDate(db: Database, { path, clock, known }: Place): void {
     // Before the log is there: so it stands in the file itself from the first moment on.
     db.pragma(`application_id = ${APPLICATION_ID}`);
   }
-  if (db.pragma("journal_mode = WAL", { simple: true }) !== "wal") throw noLog(path);
+  keepLog(db, path);
   db.pragma("synchronous = FULL");
   db.exec("BEGIN IMMEDIATE");
   try {
     const before = migrateSchema(db, path);
     if (before === 0) {
-      if (known.read() !== undefined) throw known.damage(`The registry ${path} is empty`);
+      if (known.read() !== undefined) throw known.damage(path, "is empty");
       insertRegistry(db, { id: newUlid(), createdAt: clock.wallMs() });
     }
     db.exec("COMMIT");
@@ -185,6 +190,11 @@ function bringUpToDate(db: Database, { path, clock, known }: Place): void {
     if (db.inTransaction) db.exec("ROLLBACK");
     throw error;
   }
+}
+
+function keepLog(db: Database, path: string): void {
+  if (db.pragma("journal_mode", { simple: true }) === "wal") return;
+  if (db.pragma("journal_mode = WAL", { simple: true }) !== "wal") throw noLog(path);
 }
 
 function registryRow(db: Database, { path }: Place, isReadOnly: boolean): readonly [id: string, bootId: string] {
@@ -199,7 +209,7 @@ function registryRow(db: Database, { path }: Place, isReadOnly: boolean): readon
   }
   const row = db.prepare("SELECT id, boot_id FROM registry WHERE one = 1").raw().get() as [string, string] | undefined;
   if (row === undefined)
-    throw new RegistryError("damaged", `The registry ${path} has lost its identity; ${HOW_TO_RECOVER}.`);
+    throw new RegistryError("damaged", `The registry ${path} has lost its identity; ${howToRecover(path)}.`);
   return row;
 }
 
@@ -207,7 +217,7 @@ function registryRow(db: Database, { path }: Place, isReadOnly: boolean): readon
 function checkIdentity({ known, path }: Place, id: string, isReadOnly: boolean): void {
   const wanted = known.read();
   if (wanted === id) return;
-  if (wanted !== undefined) throw known.damage(`The database ${path} is another registry (${id})`);
+  if (wanted !== undefined) throw known.damage(path, `is another one (${id})`);
   if (!isReadOnly) known.writeIfAllowed(id);
 }
 
@@ -243,19 +253,12 @@ function refuseNameOf(path: string): void {
 }
 
 function refuseRemote(path: string): void {
-  const directory = nearestDirectory(path);
+  const directory = nearestDirectory(dirname(path));
   if (isLocalFileSystem(directory)) return;
   throw new RegistryError(
     "unsupported",
     `${path} is on ${fileSystemKind(directory)}, which is not known to be this machine's own: SQLite needs memory that all its processes share. Keep the registry on a local disk.`,
   );
-}
-
-function nearestDirectory(path: string): string {
-  const parent = dirname(path);
-  return parent === path || statSync(parent, { throwIfNoEntry: false }) !== undefined
-    ? parent
-    : nearestDirectory(parent);
 }
 
 function isRefused(error: unknown): boolean {

@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { isNameholdError, RegistryError } from "../../core/errors.js";
 import { readFileOrAbsent, replaceFile, syncDirectory } from "../../platform/atomic-file.js";
 import { makeDirectory } from "../../platform/directory.js";
-import { HOW_TO_RECOVER } from "./sqlite-error.js";
 
 export class RegistryIdFile {
   readonly path: string;
@@ -36,10 +35,10 @@ export class RegistryIdFile {
   }
 
   /** The error for a database that is not the one that is known. */
-  damage(what: string): RegistryError {
+  damage(path: string, what: string): RegistryError {
     return new RegistryError(
       "damaged",
-      `${what}, but ${this.path} tells of a registry that was here. No new one is begun in its place: ${HOW_TO_RECOVER}. If the old registry is to be forgotten, with all its IDs, delete ${this.path}.`,
+      `The registry ${path} ${what}, but ${this.path} tells of a registry that was here. No new one is begun in its place: put the old one back, or restore a backup of it. If the old registry is to be forgotten, with all its IDs, delete ${this.path}.`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import { type ErrorCode, NameholdError, RegistryError } from "../../core/errors.js";
+import { shellWord } from "../../core/shell-word.js";
 
 /** The code of an error of SQLite's, as `SQLITE_BUSY`; undefined for any other error. */
 export function sqliteCodeOf(error: unknown): string | undefined {
@@ -23,14 +24,17 @@ export function storageErrorOf(error: unknown, path: string): unknown {
   const known = KNOWN.find(([prefix]) => code.startsWith(prefix));
   const [, name, says] = known ?? ["", "storage-failed", "SQLite reported an error"];
   const reported = error instanceof Error ? error.message : String(error);
-  return new RegistryError(name, `The registry ${path}: ${says} (${code}: ${reported}).`, { cause: error });
+  const what = typeof says === "string" ? says : says(path);
+  return new RegistryError(name, `The registry ${path}: ${what} (${code}: ${reported}).`, { cause: error });
 }
 
 /** What to do with a database that is damaged. */
-export const HOW_TO_RECOVER =
-  "restore a backup of it, or stop all who use it, save what can be read with: sqlite3 PATH .recover | sqlite3 NEW, and put NEW in its place";
+export function howToRecover(path: string): string {
+  const [old, mended] = [path, `${path}.new`].map(shellWord);
+  return `restore a backup of it; or stop all who use it, save what can be read (sqlite3 ${old} .recover | sqlite3 ${mended}, by the sqlite3 of sqlite.org: that of Debian 12 cannot), and put ${mended} in its place, without ${old}-wal and ${old}-shm`;
+}
 
-const KNOWN: readonly (readonly [prefix: string, code: ErrorCode, says: string])[] = [
+const KNOWN: readonly (readonly [prefix: string, code: ErrorCode, says: string | ((path: string) => string)])[] = [
   ["SQLITE_BUSY", "busy", "another process keeps the database locked; try again"],
   ["SQLITE_LOCKED", "busy", "another process keeps the database locked; try again"],
   ["SQLITE_PROTOCOL", "busy", "another process keeps the database locked; try again"],
@@ -39,10 +43,10 @@ const KNOWN: readonly (readonly [prefix: string, code: ErrorCode, says: string])
     "storage-failed",
     "the disk is full or a quota is used up, and nothing was changed; free some space and try again",
   ],
-  ["SQLITE_IOERR_SHORT_READ", "damaged", `the database is cut off; ${HOW_TO_RECOVER}`],
+  ["SQLITE_IOERR_SHORT_READ", "damaged", (path) => `the database is cut off; ${howToRecover(path)}`],
   ["SQLITE_IOERR", "storage-failed", "the disk reported an error; check the disk"],
-  ["SQLITE_CORRUPT", "damaged", `the database is damaged; ${HOW_TO_RECOVER}`],
-  ["SQLITE_NOTADB", "damaged", `the file is no SQLite database; ${HOW_TO_RECOVER}`],
+  ["SQLITE_CORRUPT", "damaged", (path) => `the database is damaged; ${howToRecover(path)}`],
+  ["SQLITE_NOTADB", "damaged", (path) => `the file is no SQLite database; ${howToRecover(path)}`],
   [
     "SQLITE_READONLY",
     "read-only",

@@ -1,17 +1,19 @@
 import type { Holder } from "../../core/entry.js";
 import { isNameholdError, NameholdError } from "../../core/errors.js";
+import { type Checkup, type DiagnoseOptions, runChecks } from "../../core/finding.js";
 import { type HistoryQuery, type PastHold, revokedBy } from "../../core/history.js";
 import type { Loss, Snapshot } from "../../core/record.js";
 import { type Clock, later } from "../../core/timing.js";
 import { systemClock } from "../../platform/clock.js";
 import { holdersDirectoryOf } from "../../platform/presence-path.js";
 import { probePresence } from "../../platform/presence-probe.js";
-import type { Change, CommitResult, ListFilter, Store, StoreCapabilities, WatchOptions } from "../store.js";
+import type { Change, CommitResult, ListFilter, Recovery, Store, StoreCapabilities, WatchOptions } from "../store.js";
 import { applyChange, changesIdentities, needsLife } from "./apply-change.js";
 import { beat } from "./beat.js";
 import { bootClockName } from "./boot-clock.js";
 import { ChangeWatch } from "./change-watch.js";
 import { RegistryDatabase } from "./database.js";
+import { databaseCheck } from "./doctor.js";
 import { endLife } from "./lives.js";
 import { look, lookAtPage } from "./look.js";
 import { OwnLife } from "./own-life.js";
@@ -44,13 +46,14 @@ const GIVE_UP_MS = 200;
  * names are free at once, without anybody looking for them.
  *
  * @see docs/SPEC.md
- * @see docs/adr/0010-sqlite-store.md
+ * @see docs/adr/0013-sqlite-store.md
  */
 export class SqliteStore implements Store {
   /** The database file, absolute. */
   readonly path: string;
   /** Nothing has an exception here: a file system that is not this machine's own is refused. */
   readonly capabilities: StoreCapabilities = { timeAuthority: "machine", deathProof: true, exceptions: [] };
+  readonly recovery: Recovery = { inspect: () => this.#inspect(), accept: () => this.#accept() };
   readonly #holdersDirectory: string;
   readonly #clock: Clock;
   readonly #database: RegistryDatabase;
@@ -160,6 +163,11 @@ export class SqliteStore implements Store {
     return fd;
   }
 
+  diagnose(options: DiagnoseOptions): AsyncIterable<Checkup> {
+    this.#checkOpen();
+    return runChecks([databaseCheck], this.#database, options);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -181,6 +189,18 @@ export class SqliteStore implements Store {
       this.#turns.close();
       this.#database.close();
     }
+  }
+
+  /** There is no copy to go on from: what is damaged is refused. A look at every page is the doctor's. */
+  async #inspect(): Promise<null> {
+    this.#checkOpen();
+    await this.#database.read((connection) => connection && lookAtPage(connection.sql, 0, undefined));
+    return null;
+  }
+
+  async #accept(): Promise<never> {
+    await this.#inspect();
+    throw new NameholdError("invalid-input", `There is nothing to accept in ${this.path}. See namehold doctor.`);
   }
 
   /** Gives up what the holder has: its locks one by one while there is time, and the others by the end of its life. */

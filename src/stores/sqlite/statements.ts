@@ -8,7 +8,7 @@ import type { SqlText } from "./sql-text.js";
 /** Rows that are read at a time. */
 export const PAGE_ROWS = 256;
 /** So many of the last changes are kept for those who watch. */
-export const CHANGES_KEPT = 10_000;
+const CHANGES_KEPT = 10_000;
 export const HOLDS_MAX = 1_000_000;
 /** One name that comes and goes all day must not push out the history of all others. */
 export const HOLDS_MAX_PER_NAME = 1_000;

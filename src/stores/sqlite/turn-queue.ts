@@ -27,6 +27,8 @@ const GATE_PATIENCE_MS = 250;
 const RETRY_MS = 1;
 /** Who finds others waiting when he comes out lets them in before he comes again. */
 const YIELD_MS = 1.5;
+/** Who takes turn after turn looks so often whether others wait. */
+const ASK_MS = 0.25;
 const GATE_CHECK_MS = 1_000;
 /** A transaction takes no further job in after this time: the event loop has other things to do. */
 const GROUP_MS = 20;
@@ -46,6 +48,7 @@ export class TurnQueue {
   #jobs: Job[] = [];
   #running: Promise<void> | undefined;
   #freeAt: MonotonicMs;
+  #askedAt: MonotonicMs;
 
   /** Called after each transaction that was committed, or may have been. */
   onCommit: () => void = () => undefined;
@@ -56,6 +59,7 @@ export class TurnQueue {
     this.#timeoutMs = timeoutMs;
     this.#freeAt = clock.monotonicMs();
     this.#gateCheckedAt = this.#freeAt;
+    this.#askedAt = this.#freeAt;
   }
 
   /**
@@ -199,7 +203,10 @@ export class TurnQueue {
   }
 
   #leave(): void {
-    if (this.#gate?.leave() === true) this.#freeAt = later(this.#clock.monotonicMs(), YIELD_MS);
+    const now = this.#clock.monotonicMs();
+    const mayAsk = now - this.#askedAt >= ASK_MS;
+    if (mayAsk) this.#askedAt = now;
+    if (this.#gate?.leave(mayAsk) === true) this.#freeAt = later(now, YIELD_MS);
   }
 
   /** @returns the jobs that were left for another turn */

@@ -87,7 +87,7 @@ export const viewCases: readonly ContractCase[] = [
         dequeue: () => other.commit(holder, { kind: "dequeue", name: "a", ticket: "t" }),
         rename: async () =>
           other.commit(holder, { kind: "rename", name: "a", to: "b", expect: (await other.read("a")).version }),
-        create: () => other.create("a", { id: record.entry.id.replace(/.$/, "0") }),
+        create: () => other.create("a", { id: record.entry.id.replace(/.$/, (last) => (last === "0" ? "1" : "0")) }),
         remove: async () =>
           other.commit(holder, { kind: "remove", name: "a", expect: (await other.read("a")).version }),
       };

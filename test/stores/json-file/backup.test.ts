@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { later, wallMs } from "../../../src/core/timing.js";
-import { backUp, keepEvidence } from "../../../src/stores/json-file/backup.js";
+import { backUp, keepEvidence } from "../../../src/stores/machine/backup.js";
 import { LabFiles, temporaryDirectory } from "./lab-files.js";
 
 const NODE = { type: "node" } as const;

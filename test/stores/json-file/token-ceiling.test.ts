@@ -2,7 +2,7 @@ import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { bootId } from "../../../src/platform/clock.js";
-import { reservedTokens, reserveTokens } from "../../../src/stores/json-file/token-ceiling.js";
+import { reservedTokens, reserveTokens } from "../../../src/stores/machine/token-ceiling.js";
 import { LabFiles, temporaryDirectory } from "./lab-files.js";
 import { NODE, registryOn } from "./regressions/registry-on-clock.js";
 import { ShiftedClock } from "./shifted-clock.js";

@@ -82,6 +82,22 @@ describe("one heartbeat", () => {
     expect(await store.commit({ holder: newHolder(), parts: [takeover] })).toMatchObject({ kind: "done" });
   });
 
+  it("is told of a lock that another took away without a word [G4, G5]", async () => {
+    const { store, sqlite, clock } = lab();
+    const holder = newHolder();
+    const kept = await grant(store, holder, "kept");
+    const cleared = await grant(store, holder, "cleared");
+    const clear = {
+      kind: "put",
+      name: "cleared",
+      expect: cleared.version,
+      write: { lock: { kind: "clear" } },
+    } as const;
+    await done(sqlite.store({ clock }).commit({ holder: newHolder(), parts: [clear] }));
+    const both = new Map([["kept", kept.token] as const, ["cleared", cleared.token] as const]);
+    expect([...(await store.heartbeat(holder, both)).keys()]).toEqual(["cleared"]);
+  });
+
   it("forgets after a while what nobody asks about any more", async () => {
     const { store, db, clock } = lab();
     const holder = newHolder();

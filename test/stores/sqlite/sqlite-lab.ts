@@ -82,7 +82,7 @@ export async function grant(
   return granted(snapshots.get(name)?.record ?? null);
 }
 
-export function granted(record: EntryRecord | null): EntryRecord & { readonly token: number } {
+function granted(record: EntryRecord | null): EntryRecord & { readonly token: number } {
   if (record === null || record.token === null) throw new Error("there should be a lock with a token");
   return { ...record, token: record.token };
 }
