@@ -1,0 +1,5 @@
+import { bareSqlite, bareSqliteFull } from "./bare-sqlite.ts";
+import type { Calibration } from "./calibration.ts";
+import { bareFlock, fdatasync, loopback } from "./physical.ts";
+
+export const CALIBRATIONS: readonly Calibration[] = [fdatasync, loopback, bareFlock, bareSqlite, bareSqliteFull];
