@@ -50,12 +50,17 @@ function section(command: Command, help: Help): readonly string[] {
   const hasOptions = help.visibleOptions(command).some(isOwn);
   return [
     `## namehold ${command.name()}`,
-    ...command.description().split("\n\n").map(escaped),
+    ...command.description().split("\n\n").map(paragraph),
     fence([help.commandUsage(command)]),
     ...(args.length === 0 ? [] : [table(["argument", ""], args)]),
     ...(hasOptions ? [options(command, help)] : []),
     ...details(command),
   ];
+}
+
+/** Prose is one line, as long as it is; lines of their own are code. */
+function paragraph(text: string): string {
+  return text.includes("\n") ? fence(text.split("\n")) : escaped(text);
 }
 
 function options(command: Command, help: Help): string {

@@ -27,6 +27,10 @@ const PLATFORM_ONLY = new Set(["Date.now", "Math.random", "performance.now", "pr
 const PLATFORM_CHOICE = "platform/host.ts";
 const CHOICE_ONLY = new Set(["process.platform", "os.platform"]);
 
+/** Linux alone has it: who needs it asks the host. */
+const LINUX_FOLDER = "platform/linux/";
+const LINUX_ONLY = /^\/proc(?:\/|$)/;
+
 /** What breaks the rules in one file of src/, a line each. */
 export function layerProblems(file: SourceFile): readonly string[] {
   const path = file.path.replace(/^src\//, "");
@@ -48,7 +52,10 @@ export function layerProblems(file: SourceFile): readonly string[] {
       : usesOf(file, CHOICE_ONLY).map(
           ({ use, line }) => `${file.path}:${line}: ${use} belongs to src/${PLATFORM_CHOICE}`,
         );
-  return [...importProblems, ...clockProblems, ...choiceProblems];
+  const linuxProblems = path.startsWith(LINUX_FOLDER)
+    ? []
+    : procPathsIn(file).map((line) => `${file.path}:${line}: /proc belongs to src/${LINUX_FOLDER}`);
+  return [...importProblems, ...clockProblems, ...choiceProblems, ...linuxProblems];
 }
 
 function importProblem(path: string, allowed: readonly string[], specifier: string | null): string | null {
@@ -106,6 +113,19 @@ function usesOf(
     CallExpression: (node) => {
       if (lastName(node.callee) === "Date") add("Date()", node);
     },
+  }).visit(file.program);
+  return found;
+}
+
+/** @returns lines */
+function procPathsIn(file: SourceFile): readonly number[] {
+  const found: number[] = [];
+  const add = (text: string | null, node: Node): void => {
+    if (text !== null && LINUX_ONLY.test(text)) found.push(lineOf(file, node.start));
+  };
+  new Visitor({
+    Literal: (node) => add(stringValue(node), node),
+    TemplateLiteral: (node) => add(node.quasis[0]?.value.cooked ?? null, node),
   }).visit(file.program);
   return found;
 }

@@ -25,7 +25,15 @@ export type { LockManagerEvents, LockManagerOptions } from "./registry/lock-mana
 export { LockManager } from "./registry/lock-manager.js";
 export type { OpenRegistryOptions } from "./registry/open-registry.js";
 export { openRegistry } from "./registry/open-registry.js";
-export type { ClaimOptions, NamedEntry, Registry, Resolution, ResolveOptions } from "./registry/registry.js";
+export type {
+  ClaimOptions,
+  FormerHolder,
+  NamedEntry,
+  Registry,
+  Resolution,
+  ResolveOptions,
+  RevokedEntry,
+} from "./registry/registry.js";
 export type {
   CleanOptions,
   CleanReport,

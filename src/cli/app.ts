@@ -5,6 +5,7 @@ import { addCleanCommand } from "./commands/clean.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addDoctorCommand } from "./commands/doctor.js";
 import { addExportCommand } from "./commands/export.js";
+import { addHelpCommand } from "./commands/help.js";
 import { addHistoryCommand } from "./commands/history.js";
 import { addImportCommand } from "./commands/import.js";
 import { addInitCommand } from "./commands/init.js";
@@ -20,7 +21,7 @@ import { addShowCommand } from "./commands/show.js";
 import { addWatchCommand } from "./commands/watch.js";
 import { ALL_FAILURES, exitStatusOf } from "./exit-codes.js";
 import { reportFailure } from "./failure-report.js";
-import { endWhenWritten, surviveLostOutput } from "./output.js";
+import { endWhenWritten, surviveLostOutput, tellInJson } from "./output.js";
 
 /**
  * Runs the command line and ends the process with its exit status.
@@ -29,13 +30,15 @@ import { endWhenWritten, surviveLostOutput } from "./output.js";
  */
 export async function runCli(argv: readonly string[]): Promise<void> {
   surviveLostOutput();
+  // Asked of the words themselves: what is reported may be that they could not be parsed.
+  const own = argv.slice(2, argv.includes("--") ? argv.indexOf("--") : undefined);
+  const json = own.includes("--json");
+  if (json) tellInJson();
   try {
     await buildProgram(argv).parseAsync(argv);
   } catch (error) {
     if (!(error instanceof HelpShown)) {
-      // Asked of the words themselves: what is reported may be that they could not be parsed.
-      const own = argv.slice(2, argv.includes("--") ? argv.indexOf("--") : undefined);
-      reportFailure(error, { json: own.includes("--json"), verbose: own.includes("--verbose") });
+      reportFailure(error, { json, verbose: own.includes("--verbose") });
       process.exitCode = exitStatusOf(error);
     }
   }
@@ -53,9 +56,9 @@ export function buildProgram(argv: readonly string[]): Command {
     .version(packageVersion(), "--version", "print the version")
     .option(
       "-r, --registry-path <path>",
-      "the registry file (default: MADSCI_REGISTRY_PATH, else found as MADSci finds it)",
+      "the registry: a path, or sqlite:PATH (default: MADSCI_REGISTRY_PATH, else found as MADSci finds it)",
     )
-    .option("--json", "print JSON; failures too, on standard error")
+    .option("--json", 'print JSON; on standard error too, one line each: {"error": …} and {"warning": …}')
     .option("--verbose", "say more about a failure: its code, its cause, where it came from")
     .helpOption("-h, --help", "print this help")
     .helpCommand(false);
@@ -77,6 +80,7 @@ export function buildProgram(argv: readonly string[]): Command {
   addMigrateCommand(program);
   addDoctorCommand(program);
   addCompletionCommand(program);
+  addHelpCommand(program);
   return program;
 }
 

@@ -1,9 +1,9 @@
 import type { Command, CommanderError } from "commander";
-import { type ErrorCode, NameholdError } from "../core/errors.js";
+import { type ErrorCode, messageOf, NameholdError } from "../core/errors.js";
 import { type OpenRegistryOptions, openRegistry } from "../registry/open-registry.js";
 import type { Registry } from "../registry/registry.js";
+import { registryPathOf } from "../registry/registry-place.js";
 import { exitStatuses } from "./exit-codes.js";
-import { messageOf } from "./failure-report.js";
 import { tell } from "./output.js";
 
 /** Options that every command takes, before or after its name. */
@@ -82,10 +82,17 @@ export function withUsageErrors(command: Command): Command {
   return command
     .exitOverride((error: CommanderError) => {
       if (error.exitCode === 0) throw new HelpShown();
-      throw new UsageError(error.code === "commander.help" ? "Say what to do" : error.message, command);
+      throw new UsageError(problemOf(error, command), command);
     })
     .configureOutput({ writeErr: () => {}, outputError: () => {} })
     .configureHelp({ showGlobalOptions: true });
+}
+
+function problemOf({ code, message }: CommanderError, command: Command): string {
+  if (code === "commander.help") return "Say what to do";
+  // It may have been meant as a name.
+  if (code !== "commander.unknownOption" || command.registeredArguments.length === 0) return message;
+  return `${message.replaceAll("\n", " ")}. What begins with a dash and is no option goes behind --`;
 }
 
 function helpEpilogue(command: Command, documentation: CommandDocumentation): string {
@@ -129,7 +136,8 @@ export async function withRegistry<T>(
 async function warnOfDamage(registry: Registry): Promise<void> {
   // A registry that cannot be looked at is for the command itself to report.
   const damage = await registry.recovery?.inspect().catch(() => null);
-  if (damage == null) return;
+  // Where nothing goes on, for want of a copy, the command itself fails, and the damaged file is where it was.
+  if (damage == null || damage.evidencePath === registryPathOf(registry.location)) return;
   tell(`The registry was damaged (${damage.what}). Known names go on; see namehold recover.`);
 }
 

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
-import { isNameholdError } from "../core/errors.js";
-import { tell } from "./output.js";
+import { isNameholdError, messageOf } from "../core/errors.js";
+import { jsonLine, printable, tell } from "./output.js";
 import { CommandNotStarted } from "./run/command-process.js";
 
 export interface ReportOptions {
@@ -8,21 +8,28 @@ export interface ReportOptions {
   readonly verbose: boolean;
 }
 
-/** Says on standard error what went wrong: one sentence with its remedy, or JSON; with `verbose`, code and causes too. */
+/** Says on standard error what went wrong: one sentence with its remedy, or a line of JSON; with `verbose`, code and causes too. */
 export function reportFailure(error: unknown, { json, verbose }: ReportOptions): void {
   const message = messageOf(error);
   if (json) {
-    process.stderr.write(`${JSON.stringify({ error: { ...describe(error), message } })}\n`);
-  } else if (isNameholdError(error) || error instanceof CommandNotStarted) {
+    const more = verbose ? { verbose: inspect(error) } : {};
+    process.stderr.write(jsonLine({ error: { ...describe(error), message, ...more } }));
+    return;
+  }
+  if (isNameholdError(error) || error instanceof CommandNotStarted) {
     tell(message);
   } else {
     tell(`${message} (a fault of namehold; --verbose tells more)`);
   }
-  if (verbose) process.stderr.write(`${inspect(error)}\n`);
+  if (verbose) process.stderr.write(`${detailsOf(error)}\n`);
 }
 
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** Indented, so that no line of it can be taken for a message. */
+function detailsOf(error: unknown): string {
+  return inspect(error)
+    .split("\n")
+    .map((line) => `  ${printable(line)}`)
+    .join("\n");
 }
 
 function describe(error: unknown): object {

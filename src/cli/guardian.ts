@@ -10,8 +10,8 @@ import { FAILURES } from "../core/errors.js";
 import { quoteName } from "../core/name.js";
 import { later, type MonotonicMs } from "../core/timing.js";
 import { systemClock } from "../platform/clock.js";
-import { writeMessage } from "../platform/message-writer.js";
 import { guardPresence } from "../platform/presence-guard.js";
+import { tellInJson, tellWithoutWaiting } from "./output.js";
 import { type CommandMembers, membersToGuard, processRef } from "./run/command-members.js";
 import { DueWatch } from "./run/due-watch.js";
 import { endProcesses } from "./run/end-processes.js";
@@ -55,6 +55,7 @@ class Guardian {
       case "guard":
         return;
       case "command":
+        for (const bystander of message.bystanders) this.#processes.spare(bystander);
         this.#processes.lead(message.leader);
         return;
       case "alive":
@@ -126,7 +127,7 @@ class Guardian {
     answer("ending");
     const run = `namehold run (PID ${this.#guard.run.pid})`;
     const what = why === "gone" ? `${run} was killed` : `${run} gave no sign of life in time`;
-    writeMessage(`namehold: ${what}: ending the command that holds ${quoteName(this.#guard.name)}.\n`);
+    tellWithoutWaiting(`${what}: ending the command that holds ${quoteName(this.#guard.name)}.`);
   }
 }
 
@@ -144,6 +145,7 @@ function answer(word: FromGuardian): void {
 }
 
 function main(): void {
+  if (process.argv.includes("--json")) tellInJson();
   for (const signal of ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGTSTP"] as const) {
     process.on(signal, () => {});
   }

@@ -2,6 +2,8 @@
 
 import type { WallMs } from "../core/timing.js";
 import { type Hold, stateAt } from "../registry/history.js";
+import { freeStatus } from "./entry-view.js";
+import type { Moment } from "./moment.js";
 import { displayName, displayTime, printable } from "./output.js";
 
 /** Keys as in `list --json` and `show --json`. */
@@ -22,10 +24,10 @@ export function holdJson(hold: Hold): object {
   };
 }
 
-/** `held`, `revoked` or `crashed` while the lock stands, as `list` says it; then how it ended. */
+/** `held`, `revoked`, `crashed` or `silent` while the lock stands, as `list` says it; then how it ended. */
 export function holdStatus(hold: Hold): string {
   if (hold.kind === "ended") return hold.ending.how;
-  if (hold.state.kind === "free") return "crashed";
+  if (hold.state.kind === "free") return freeStatus(hold.state);
   return hold.revocation === null ? "held" : "revoked";
 }
 
@@ -36,21 +38,31 @@ export function holdText(hold: Hold): string {
   if (hold.kind === "standing") {
     if (status === "held") return "held";
     if (status === "revoked") return `revoked, not given up yet: ${printable(hold.revocation?.reason ?? "")}`;
-    return `crashed (last heartbeat ${timeOn(lastHeartbeat, hold.since)})`;
+    return `${status} (last heartbeat ${timeOn(lastHeartbeat, hold.since)})`;
   }
   const mark = hold.observed ? "*" : "";
   const { detail } = hold.ending;
   if (status === "renamed") return `renamed${mark} to ${displayName(detail ?? "")}`;
   if (status === "crashed" || status === "silent") {
-    return `${status}${mark} (last heartbeat ${timeOn(lastHeartbeat, hold.until)})`;
+    const more = detail === undefined ? "" : `: ${printable(detail)}`;
+    return `${status}${mark} (last heartbeat ${timeOn(lastHeartbeat, hold.until)})${more}`;
   }
   return `${status}${mark}${detail === undefined ? "" : `: ${printable(detail)}`}`;
 }
 
-/** What is known of it at one moment. */
-export function thenText(hold: Hold, at: WallMs): string {
-  const state = stateAt(hold, at) ?? "not held";
-  const last = timeOn(hold.lastHeartbeat, at);
+/**
+ * What is known of it at that moment: of one that began in the course of it, when it had begun.
+ *
+ * @returns undefined when it had not begun, or was over
+ */
+export function stateThen(hold: Hold, { from, to }: Moment): ReturnType<typeof stateAt> {
+  return hold.since > from && hold.since <= to ? "held" : stateAt(hold, from);
+}
+
+/** The same for people. */
+export function thenText(hold: Hold, at: Moment): string {
+  const state = stateThen(hold, at) ?? "not held";
+  const last = timeOn(hold.lastHeartbeat, at.from);
   if (state === "silent") return `silent since ${last}`;
   return state === "unclear" ? `not known, last seen ${last}` : state;
 }

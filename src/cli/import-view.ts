@@ -18,6 +18,13 @@ export function importCounts({ added, replaced, removed, kept, changes }: Import
   return `${added.length} added, ${replaced.length} replaced, ${removed.length} removed, ${kept.length} kept${note}`;
 }
 
+/** What an import has done, or would do. */
+export function importResult(report: ImportReport, dryRun: boolean): readonly string[] {
+  const counts = `${dryRun ? "It would be" : "Imported:"} ${importCounts(report)}`;
+  if (report.backup === null) return [counts];
+  return [counts, `The registry as it was before is kept in ${printable(report.backup)}`];
+}
+
 export function importJson(report: ImportReport, dryRun: boolean): object {
   const { added, replaced, removed, kept, changes, backup, refusal } = report;
   return {

@@ -1,24 +1,35 @@
 /** Moments as people at a bench write them, and as they read them. */
 import { InvalidArgumentError } from "commander";
 import { type WallMs, wallMs } from "../core/timing.js";
-import { parseDuration } from "./duration.js";
+import { parseTimeSpan } from "./duration.js";
 import { displayTime } from "./output.js";
+
+/**
+ * A moment as exact as it was given: `02:13` is a whole minute. `from` is its first millisecond and `to` its last, which
+ * is no later than now.
+ */
+export interface Moment {
+  readonly from: WallMs;
+  readonly to: WallMs;
+}
 
 /**
  * The moment meant by `02:13` or `02:13:20` (the last such local time), `2026-11-23T02:13Z` (without a zone: local), `-15m`
  * or `15m ago`.
  *
- * @throws InvalidArgumentError for anything else, and for a moment that is still to come
+ * @throws InvalidArgumentError for anything else, and for a moment that is still to come, or before 1970
  */
-export function parseMoment(text: string, now: WallMs): WallMs {
-  const at = timeAgo(text, now) ?? clockTime(text, now) ?? dateAndTime(text);
-  if (at === undefined) {
+export function parseMoment(text: string, now: WallMs): Moment {
+  const ago = timeAgo(text, now);
+  const from = ago ?? clockTime(text, now) ?? dateAndTime(text);
+  if (from === undefined) {
     throw new InvalidArgumentError(
-      "Write a local time (02:13, 02:13:20), a date and time (2026-11-23T02:13Z; local without the zone), or how long ago (-15m).",
+      "Write a local time (02:13, 02:13:20), a date and time (2026-11-23T02:13Z; local without the zone), or how long ago (-15m, -30d).",
     );
   }
-  if (at > now) throw new InvalidArgumentError(`That is ${describeMoment(at)}: still to come.`);
-  return at;
+  if (from < 0) throw new InvalidArgumentError("That is before 1970.");
+  if (from > now) throw new InvalidArgumentError(`That is ${describeMoment(from)}: still to come.`);
+  return { from, to: wallMs(Math.min(from + (ago === undefined ? unsaidMs(text) : 0), now)) };
 }
 
 /** Local time with its zone, and the same in UTC, in which all other times are shown. */
@@ -36,7 +47,13 @@ export function describeMoment(at: WallMs): string {
 function timeAgo(text: string, now: WallMs): WallMs | undefined {
   const [, minus, ago] = /^(?:-(\S+)|(\S+) ago)$/.exec(text) ?? [];
   const duration = minus ?? ago;
-  return duration === undefined ? undefined : wallMs(now - parseDuration(duration));
+  return duration === undefined ? undefined : wallMs(now - parseTimeSpan(duration));
+}
+
+/** What a time of the clock leaves open: `02:13` is no moment but a minute, whose last millisecond is so much later. */
+function unsaidMs(text: string): number {
+  const [, seconds, fraction = ""] = /:\d{2}(?::(\d{2})(?:\.(\d+))?)?(?:Z|[+-]\d{2}:?\d{2})?$/.exec(text) ?? [];
+  return (seconds === undefined ? 60_000 : 1_000 / 10 ** fraction.length) - 1;
 }
 
 function clockTime(text: string, now: WallMs): WallMs | undefined {

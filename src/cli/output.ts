@@ -1,7 +1,10 @@
 import { isatty } from "node:tty";
 import pc from "picocolors";
 import { FAILURES } from "../core/errors.js";
+import { printable, printableJson } from "../core/printable.js";
 import { writeMessage } from "../platform/message-writer.js";
+
+export { printable };
 
 /** Colour on a terminal only, whatever CI or pipe it is. */
 export const colour = pc.createColors(
@@ -13,24 +16,50 @@ export function print(text: string): void {
 }
 
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2));
+  print(jsonText(value));
+}
+
+/** As `print`; where the output is lost, for want of a reader too, `gist` is told: what must be known all the same. */
+export function printOrTell(text: string, gist: string): void {
+  // Called before the stream's error ends the process.
+  process.stdout.write(`${text}\n`, (error) => {
+    if (error != null) tellWithoutWaiting(gist);
+  });
+}
+
+/** As `printJson` prints it. */
+export function jsonText(value: unknown): string {
+  return printableJson(JSON.stringify(value, null, 2));
+}
+
+/** One value, one line, steering no terminal. */
+export function jsonLine(value: unknown): string {
+  return `${printableJson(JSON.stringify(value))}\n`;
+}
+
+let messagesAreJson = false;
+
+/** From here on, what is told is one JSON object a line: `{"warning": …}`. */
+export function tellInJson(): void {
+  messagesAreJson = true;
+}
+
+export function tellsInJson(): boolean {
+  return messagesAreJson;
 }
 
 /** A sentence for the person at the terminal, beside the output. */
 export function tell(text: string): void {
-  process.stderr.write(`namehold: ${printable(text)}\n`);
+  process.stderr.write(messageLine(text));
 }
 
 /** As `tell`, for a process on whose next step lives depend: it neither waits for a reader nor fails. */
 export function tellWithoutWaiting(text: string): void {
-  writeMessage(`namehold: ${printable(text)}\n`);
+  writeMessage(messageLine(text));
 }
 
-/** Text from a registry, without what would steer a terminal or forge a line. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{C}\u2028\u2029]/gu, (character) =>
-    Array.from({ length: character.length }, (_, index) => escaped(character.charCodeAt(index))).join(""),
-  );
+function messageLine(text: string): string {
+  return messagesAreJson ? jsonLine({ warning: text }) : `namehold: ${printable(text)}\n`;
 }
 
 /** A name where it stands alone: as it is when that is unmistakable, else quoted. */
@@ -63,10 +92,8 @@ export function endWhenWritten(): void {
 
 function endForLostOutput(error: NodeJS.ErrnoException): void {
   if (error.code === "EPIPE") process.exit();
-  writeMessage(`namehold: The output could not be written: ${printable(error.message)}.\n`);
-  process.exit(FAILURES["storage-failed"].exitStatus);
-}
-
-function escaped(codeUnit: number): string {
-  return `\\u${codeUnit.toString(16).padStart(4, "0")}`;
+  const code = "storage-failed";
+  const message = `The output could not be written: ${error.message}.`;
+  writeMessage(messagesAreJson ? jsonLine({ error: { code, message } }) : `namehold: ${printable(message)}\n`);
+  process.exit(FAILURES[code].exitStatus);
 }

@@ -40,6 +40,26 @@ export function formatTable(columns: readonly Column[], rows: readonly Row[], wi
   ].join("\n");
 }
 
+/** Whether all columns but the optional ones have at least their least width. */
+export function fitsTable(columns: readonly Column[], rows: readonly Row[], width: number): boolean {
+  const needed = columns.flatMap(({ title, widthMin = Number.POSITIVE_INFINITY, optional }, index) =>
+    optional === true ? [] : [Math.min(naturalWidth(title, rows, index), widthMin)],
+  );
+  return sum(needed) <= roomFor(needed, width);
+}
+
+/** What no table has room for: a block a row, one cell a line, empty ones left out. Nothing is shortened. */
+export function formatBlocks(columns: readonly Column[], rows: readonly Row[]): string {
+  const titleWidth = Math.max(...columns.map(({ title }) => displayWidth(title)));
+  const lineOf = (cell: string | Cell, index: number): readonly string[] =>
+    textOf(cell) === ""
+      ? []
+      : [
+          `${padToWidth(columns[index]?.title ?? "", titleWidth)}  ${typeof cell === "string" ? cell : cell.paint(cell.text)}`,
+        ];
+  return rows.map((row) => row.flatMap(lineOf).join("\n")).join("\n\n");
+}
+
 interface Table {
   readonly columns: readonly Column[];
   readonly rows: readonly Row[];
@@ -102,7 +122,7 @@ function cappedWidths(
 }
 
 /** What is left for the cells beside `│ ` at the left, ` │ ` in between and ` │` at the right. */
-function roomFor(shown: readonly number[], width: number): number {
+function roomFor(shown: readonly unknown[], width: number): number {
   return width - 3 * shown.length - 1;
 }
 

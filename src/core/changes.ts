@@ -199,7 +199,8 @@ function waiterChanges(before: readonly Waiter[], now: readonly Waiter[]): Told[
 function sightingOf(named: NamedEntry, before: Hold | null): Sighting {
   const { name, entry, state } = named;
   const lock = entry.lock ?? (state.kind === "held" ? state.lock : null);
-  if (lock === null) return { named, hold: null };
+  if (lock === null || (lock.holderInstance === RECOVERY_INSTANCE && state.kind === "free"))
+    return { named, hold: null };
   const standing = state.kind === "held" ? "held" : state.why === "dead" ? "crashed" : "silent";
   const { token, revocation } = named;
   const seen: Hold = { name, token, revocation, holder: heldBy(lock), since: lock.acquiredAt, standing };
@@ -256,7 +257,7 @@ function releasedWords(hold: Hold, known: Ending | null): string {
       return `released by ${who(hold)}`;
     case "crashed":
     case "silent":
-      return `free: the lock of ${who(hold)} (${ending.how}) was removed`;
+      return `free: the lock of ${who(hold)} (${endingText(ending)}) was removed`;
     case "revoked":
       return hold.revocation === null
         ? `taken from ${who(hold)} at once (${endingText(ending)})`

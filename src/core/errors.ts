@@ -74,3 +74,8 @@ export function isNameholdError<Code extends ErrorCode = ErrorCode>(
 ): error is NameholdError & { readonly code: Code } {
   return error instanceof NameholdError && (codes.length === 0 || (codes as readonly ErrorCode[]).includes(error.code));
 }
+
+/** What a failure says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

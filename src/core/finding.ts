@@ -2,6 +2,7 @@
  * What `doctor` looks at, and what it finds. A check is asked for one thing and answers in words for an operator who has
  * ten seconds, and in codes for scripts.
  */
+import { messageOf } from "./errors.js";
 
 /** From harmless to urgent. `note`: worth knowing, nothing is wrong. `warning`: something will go wrong. `problem`: it does. */
 export const SEVERITIES = ["note", "warning", "problem"] as const;
@@ -111,8 +112,4 @@ function notChecked(check: string, error: unknown): Finding {
     means: "Whether something is wrong here is not known.",
     remedy: "Remove the obstacle that is named, or run namehold doctor as a user who may look there.",
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -8,14 +8,14 @@ import type { WallMs } from "./timing.js";
  *
  * - `released`: its holder gave it up.
  * - `crashed`: its process was proved dead. It may have died at any moment since its last heartbeat.
- * - `silent`: it gave no sign of life for its TTL.
+ * - `silent`: it gave no sign of life for its TTL, or so late that it gave up by itself.
  * - `revoked`: an operator ended it.
  * - `renamed`: the name was given to nobody, its entry another name, while it was held.
  * - `lost`: it was taken away otherwise: by a removal, an import, a Python process.
  */
 export interface Ending {
   readonly how: "released" | "crashed" | "silent" | "revoked" | "renamed" | "lost";
-  /** The operator's words, the new name, who took it. */
+  /** The operator's words, the new name, who took it, what a silent holder has done about it. */
   readonly detail?: string;
 }
 

@@ -1,4 +1,5 @@
 import { NameholdError } from "./errors.js";
+import { printable } from "./printable.js";
 
 /** The longest name that can be claimed, in UTF-16 code units. Any string up to it is a name, the empty one included. */
 export const NAME_LENGTH_MAX = 1024;
@@ -16,7 +17,7 @@ export function checkName(name: unknown): asserts name is string {
   }
 }
 
-/** A name for messages: quoted, control characters escaped, so that it cannot forge a line of a log. */
+/** A name for messages: quoted and printable, so that it can neither forge a line of a log nor steer a terminal. */
 export function quoteName(name: string): string {
-  return JSON.stringify(name);
+  return printable(JSON.stringify(name));
 }

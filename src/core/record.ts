@@ -75,7 +75,7 @@ export interface Snapshot {
 /**
  * Why a holder no longer holds.
  *
- * - `expired`: its own deadline passed without a successful refresh.
+ * - `expired`: its own deadline passed without a successful refresh, or came so near that its work was ended.
  * - `taken`: another holds the name now.
  * - `revoked`, `renamed`, `removed`: an operator's doing.
  * - `closed`: its registry was closed.
@@ -86,6 +86,6 @@ export interface Loss {
   readonly by?: HeldBy;
   /** The name that the entry bears now, for `renamed`. */
   readonly renamedTo?: string;
-  /** The operator's words, for `revoked`. */
+  /** The operator's words, for `revoked`; what was done about it, for `expired`. */
   readonly detail?: string;
 }

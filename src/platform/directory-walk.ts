@@ -12,6 +12,8 @@ export interface WalkedDirectory {
   readonly path: string;
   /** The names of its files, links included. */
   readonly files: readonly string[];
+  /** The names of its symbolic links, wherever they lead. */
+  readonly links: readonly string[];
 }
 
 /**
@@ -28,7 +30,8 @@ export function* walkDirectories(root: string, { depthMax, directoriesMax }: Wal
       left -= 1;
       const entries = entriesOf(path);
       const files = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
-      yield { path, files };
+      const links = entries.filter((entry) => entry.isSymbolicLink()).map(({ name }) => name);
+      yield { path, files, links };
       // Below a virtual environment there are only packages.
       if (files.includes("pyvenv.cfg")) continue;
       for (const entry of entries) {

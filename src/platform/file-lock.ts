@@ -1,6 +1,6 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { LockFile } from "./lock-file.js";
-import { resolveLinks } from "./real-path.js";
+import { lockPathsOf } from "./lock-paths.js";
 
 /**
  * The exclusive lock on a registry file, shared with Python's filelock: flock on `PATH.lock`, and where PATH is a
@@ -32,7 +32,7 @@ export class FileLock {
     if (this.#held.length > 0) return false;
     const locked: LockFile[] = [];
     try {
-      for (const path of lockPaths(this.#registryPath)) {
+      for (const path of lockPathsOf(this.#registryPath)) {
         const file = this.#fileAt(path);
         if (!file.tryLock()) return false;
         locked.push(file);
@@ -47,7 +47,7 @@ export class FileLock {
   /** Whether the lock is ours and still excludes everybody: its files were not deleted, nor PATH's link changed. */
   isStillOurs(): boolean {
     if (this.#held.length === 0) return false;
-    const paths = lockPaths(this.#registryPath);
+    const paths = lockPathsOf(this.#registryPath);
     return (
       paths.length === this.#held.length && this.#held.every((file, i) => file.path === paths[i] && file.isStillOurs())
     );
@@ -74,16 +74,6 @@ export class FileLock {
     this.#files.set(path, file);
     return file;
   }
-}
-
-/**
- * The lock files of a registry, sorted: one order for everybody, so that two processes cannot each hold one of them.
- * Directories are resolved, lest two spellings of one file be locked twice and so never.
- */
-function lockPaths(registryPath: string): readonly string[] {
-  const asGiven = `${join(resolveLinks(dirname(registryPath)), basename(registryPath))}.lock`;
-  const real = `${resolveLinks(registryPath)}.lock`;
-  return asGiven === real ? [real] : [asGiven, real].sort();
 }
 
 function unlockAll(files: readonly LockFile[]): void {

@@ -113,6 +113,20 @@ export interface ProcessTable {
   sharesLock(pid: number, file: LockedFile): boolean;
   /** Where the system lets other processes than the first one have orphans. */
   readonly orphans?: HostOrphans;
+  /** Where the system shows them. */
+  readonly details?: ProcessDetails;
+}
+
+/** What people want to know of processes. Undefined when there is no such process, or it may not be seen. */
+export interface ProcessDetails {
+  /** Its name, its command line, and whether a signal or a debugger has stopped it. Undefined as well when it has ended. */
+  stateOf(
+    pid: number,
+  ): { readonly name: string; readonly args: readonly string[]; readonly isStopped: boolean } | undefined;
+  /** The paths of the file that it runs and of its working directory. */
+  placeOf(pid: number): { readonly executable: string; readonly directory: string } | undefined;
+  /** Who took an exclusive lock of the file; it may have passed it on. */
+  lockTakers(file: Pick<LockedFile, "device" | "inode">): readonly number[];
 }
 
 /** Processes whose parent has ended before them. */

@@ -1,9 +1,7 @@
 import { closeSync, constants, fstatSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
 import { tryFlock, unflock } from "./flock.js";
 import { host } from "./host.js";
 import { NO_FOLLOW, NON_BLOCKING } from "./open-flags.js";
-import { resolveLinks } from "./real-path.js";
 import { isSameFile } from "./same-file.js";
 import { errnoOf } from "./storage-error.js";
 
@@ -14,13 +12,6 @@ export type LockProbe =
   | { readonly kind: "unusable"; readonly why: "link" | "not-a-file" | "forbidden" | "replaced" }
   | { readonly kind: "free" }
   | { readonly kind: "held" };
-
-/** The lock files of a registry, of which there are two where the path is a symbolic link. */
-export function lockPathsOf(registryPath: string): readonly string[] {
-  const path = resolve(registryPath);
-  const asGiven = `${join(resolveLinks(dirname(path)), basename(path))}.lock`;
-  return [...new Set([asGiven, `${resolveLinks(path)}.lock`])];
-}
 
 /** Looks at a lock file by trying a shared lock for a moment. Makes nothing and never waits. */
 export function probeLock(path: string): LockProbe {

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { readdirSync, unlinkSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { MonotonicMs } from "../core/timing.js";
 import { type PresenceFile, withPresenceFile } from "./presence-file.js";
 import { presenceFileName } from "./presence-path.js";
@@ -41,15 +41,15 @@ export function probePresence(directory: string, instance: string, nowMs: Monoto
 }
 
 /**
- * Deletes the files of holders that are proved dead and that no lock names, and what crashed creators left. Call it
- * under the registry's file lock.
+ * Deletes the files of holders that are proved dead and that no lock names. Temporary files are not touched, of whose
+ * makers no lock tells whether they are at work: those are for `sweepTemporaries`.
  *
  * @param isNamed whether a lock in the registry names this instance
  * @param max how many files are looked at; each call begins somewhere else
  * @returns how many files were deleted
  */
 export function sweepPresences(directory: string, isNamed: (instance: string) => boolean, max: number): number {
-  const names = list(directory).filter((name) => !(isUlid(name) && isNamed(name)));
+  const names = list(directory).filter((name) => !isTemporaryName(name) && !(isUlid(name) && isNamed(name)));
   const start = names.length > max ? randomInt(names.length) : 0;
   let deleted = 0;
   for (let i = 0; i < Math.min(max, names.length); i += 1) {
@@ -98,7 +98,6 @@ function list(directory: string): readonly string[] {
 function sweep(path: string, isNamed: (instance: string) => boolean): boolean {
   return withPresenceFile(path, "shared", (file) => {
     if (file.kind === "absent" || !file.isLocked) return false;
-    if (isTemporaryName(basename(path))) return remove(path);
     if (file.kind !== "opened" || file.flaw !== undefined) return false;
     return !isNamed(file.content.record.instance) && remove(path);
   });

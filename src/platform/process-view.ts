@@ -1,8 +1,7 @@
-/** Processes as an operator wants to see them: Linux shows them in /proc. What this user may not see is left out. */
-import { readFileSync, statSync } from "node:fs";
+/** Processes as an operator wants to see them, where the system shows them. What this user may not see is left out. */
+import { statSync } from "node:fs";
 import { basename } from "node:path";
-import { host } from "./host.js";
-import { errnoOf } from "./storage-error.js";
+import { host, type ProcessDetails } from "./host.js";
 
 export interface ProcessView {
   readonly pid: number;
@@ -14,17 +13,26 @@ export interface ProcessView {
 
 /** @returns undefined when there is no such process, it may not be seen, or the platform does not show processes */
 export function viewProcess(pid: number): ProcessView | undefined {
-  const status = readProc(pid, "status");
-  const commandLine = readProc(pid, "cmdline");
-  if (status === undefined || commandLine === undefined) return undefined;
-  const state = /^State:\s+(\w)/m.exec(status)?.[1] ?? "";
-  if (state === "Z" || state === "X") return undefined;
-  const command = commandLine.split("\0").join(" ").trim();
-  return {
-    pid,
-    command: command === "" ? (/^Name:\s+(.*)$/m.exec(status)?.[1] ?? "") : command,
-    isStopped: state === "T" || state === "t",
-  };
+  const state = details()?.stateOf(pid);
+  if (state === undefined) return undefined;
+  const { name, args, isStopped } = state;
+  const command = args.join(" ").trim();
+  return { pid, command: command === "" ? name : command, isStopped };
+}
+
+export interface ProcessPlace {
+  /** The path of the file that it runs. */
+  readonly executable: string;
+  /** Its working directory. */
+  readonly directory: string;
+  /** Its first argument: its program as who started it named it. */
+  readonly startedAs: string;
+}
+
+/** @returns undefined when there is no such process, it may not be seen, or the platform does not show processes */
+export function placeOf(pid: number): ProcessPlace | undefined {
+  const place = details()?.placeOf(pid);
+  return place && { ...place, startedAs: details()?.stateOf(pid)?.args[0] ?? "" };
 }
 
 /** For messages: `PID 4711 (python node.py)`. */
@@ -57,47 +65,13 @@ export function lockHolders(path: string): readonly ProcessView[] {
   if (processes.kind !== "table" || stats === undefined) return [];
   const file = { baseName: basename(path), device: stats.dev, inode: stats.ino };
   const sharing = visiblePids().filter((pid) => pid !== process.pid && processes.table.sharesLock(pid, file));
-  const pids = sharing.length > 0 ? sharing : lockTakers(stats.dev, stats.ino);
+  const pids = sharing.length > 0 ? sharing : (processes.table.details?.lockTakers(file) ?? []);
   return pids.flatMap((pid) => viewProcess(pid) ?? []);
 }
 
 const COMMAND_LENGTH_MAX = 200;
 
-/** Of other users' processes the descriptors are hidden, but proc_locks(5) tells who took a lock. */
-function lockTakers(device: bigint, inode: bigint): readonly number[] {
-  const place = `${hex(majorOf(device))}:${hex(minorOf(device))}:${inode}`;
-  return (
-    readOrUndefined("/proc/locks")
-      ?.split("\n")
-      .flatMap((line) => {
-        const [, kind, , mode, pid, where] = line.trim().split(/\s+/);
-        return kind === "FLOCK" && mode === "WRITE" && where === place ? [Number(pid)] : [];
-      }) ?? []
-  );
-}
-
-/** As makedev(3) of the GNU C library packs them. */
-function majorOf(device: bigint): bigint {
-  return ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
-}
-
-function minorOf(device: bigint): bigint {
-  return (device & 0xffn) | ((device >> 12n) & 0xffffff00n);
-}
-
-function hex(number: bigint): string {
-  return number.toString(16).padStart(2, "0");
-}
-
-function readProc(pid: number, file: string): string | undefined {
-  return readOrUndefined(`/proc/${pid}/${file}`);
-}
-
-function readOrUndefined(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (failure) {
-    if (["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(errnoOf(failure) ?? "")) return undefined;
-    throw failure;
-  }
+function details(): ProcessDetails | undefined {
+  const { processes } = host();
+  return processes.kind === "table" ? processes.table.details : undefined;
 }

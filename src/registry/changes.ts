@@ -90,6 +90,8 @@ class Sight {
   readonly #names: ReadonlySet<string> | undefined;
   readonly #onStart: ChangesOptions["onStart"];
   #known: Map<string, Sighting> | undefined;
+  /** When damage hid names at the start, until none is hidden: those that were made before then are no new ones. */
+  #hiddenSince: WallMs | undefined;
   /** When the locks lapse if nothing happens. */
   readonly #lapses = new Map<string, MonotonicMs>();
   #trouble: NameholdError | null = null;
@@ -135,12 +137,16 @@ class Sight {
     if (this.#names === undefined) await this.#confirmMissing(known, seen);
     await this.#findRenamed(known, seen);
     const trouble = seen.trouble ?? watchTrouble ?? (await this.#damage());
-    return [...this.#storeChanges(trouble), ...(await this.#changes(known, seen))];
+    const changes = [...this.#storeChanges(trouble), ...(await this.#changes(known, seen))];
+    if (seen.trouble === null) this.#hiddenSince = undefined;
+    return changes;
   }
 
   async #start(seen: Findings, watchTrouble: NameholdError | null): Promise<readonly RegistryChange[]> {
     const trouble = seen.trouble ?? watchTrouble;
-    if (trouble !== null && seen.found.size === 0) {
+    // Damage may last, and what it leaves in sight is watched meanwhile; all else passes, and is waited out.
+    const isPartial = seen.trouble !== null && seen.trouble.code !== "damaged";
+    if (trouble !== null && (isPartial || seen.found.size === 0)) {
       // Who may not read is told at once: waiting does not help.
       if (trouble.code === "read-only") throw trouble;
       return this.#storeChanges(trouble);
@@ -149,12 +155,14 @@ class Sight {
     // Damage from before is no change.
     this.#trouble ??= await this.#damage();
     this.#known = new Map();
+    if (seen.trouble !== null) this.#hiddenSince = seen.at;
     await this.#changes(this.#known, seen);
     this.#onStart?.([...seen.found.values()]);
     return changes;
   }
 
   async #changes(known: Map<string, Sighting>, seen: Findings): Promise<readonly NameChange[]> {
+    this.#takeInHidden(known, seen);
     const before = new Map<string, Sighting>();
     for (const name of [...seen.missing, ...seen.found.keys()]) {
       const sighting = known.get(name);
@@ -164,6 +172,18 @@ class Sight {
     for (const name of seen.missing) known.delete(name);
     for (const { now } of pairs) if (now !== null && this.#isWatched(now.named.name)) known.set(now.named.name, now);
     return this.#describe(pairs, seen.at);
+  }
+
+  /** Names that were hidden at the start are known from here on, and nothing is told of that. */
+  #takeInHidden(known: Map<string, Sighting>, { found }: Findings): void {
+    const since = this.#hiddenSince;
+    if (since === undefined) return;
+    const ids = new Set([...known.values()].map(({ named }) => named.entry.id));
+    const hidden = [...found].filter(
+      ([name, { entry }]) =>
+        this.#isWatched(name) && !known.has(name) && !ids.has(entry.id) && entry.createdAt <= since,
+    );
+    for (const { now } of pairSightings(new Map(), new Map(hidden))) if (now !== null) known.set(now.named.name, now);
   }
 
   async #describe(pairs: readonly SightingPair[], at: WallMs): Promise<readonly NameChange[]> {

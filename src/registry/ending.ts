@@ -16,7 +16,8 @@ export function endingOf({ why }: { readonly why: (LockState & { readonly kind: 
 export function endingAfter(loss: Loss | null, revocation: Revocation | null): Ending {
   if (loss === null || loss.reason === "closed")
     return revocation === null ? { how: "released" } : revokedBy(revocation);
-  if (loss.reason === "expired") return { how: "silent" };
+  if (loss.reason === "expired")
+    return loss.detail === undefined ? { how: "silent" } : { how: "silent", detail: loss.detail };
   // The hold of the old name has ended as `renamed`; that of the new one is ended by the same hand.
   if (loss.reason === "renamed") return { how: "revoked", detail: "renamed" };
   return loss.detail === undefined ? { how: "revoked" } : { how: "revoked", detail: loss.detail };

@@ -1,11 +1,11 @@
 /** The holds that stand and those that are over, as one story. */
-import { RegistryError } from "../core/errors.js";
 import { type HistoryQuery, isSameHold, type PastHold } from "../core/history.js";
 import { heldBy, type LockState, RECOVERY_INSTANCE } from "../core/lock-rules.js";
-import { checkName, quoteName } from "../core/name.js";
+import { checkName } from "../core/name.js";
 import type { Revocation } from "../core/record.js";
 import type { WallMs } from "../core/timing.js";
 import type { NamedEntry, Registry } from "./registry.js";
+import { notFound } from "./registry-place.js";
 
 /**
  * One holder's time with one name. Here a hold of a name that a rename has brought its lock to begins with the rename, and
@@ -30,7 +30,8 @@ export async function historyOf(registry: Registry, nameOrId?: string): Promise<
   const entries = await entriesOf(registry, nameOrId);
   const ended: PastHold[] = [];
   for await (const hold of registry.store.history(queryFor(nameOrId, entries[0]))) ended.push(hold);
-  if (nameOrId !== undefined && entries.length === 0 && ended.length === 0) throw unheardOf(nameOrId);
+  if (nameOrId !== undefined && entries.length === 0 && ended.length === 0)
+    throw notFound(nameOrId, registry.location, { what: "name or ID", also: ", nor on record" });
   const standing = entries
     .map(standingHold)
     .filter((hold) => hold !== undefined)
@@ -93,12 +94,4 @@ function sinceRenames(holds: readonly Hold[]): readonly Hold[] {
     );
     return rename === undefined ? hold : { ...hold, since: rename.until };
   });
-}
-
-function unheardOf(nameOrId: string): RegistryError {
-  return new RegistryError(
-    "not-found",
-    `There is no name or ID ${quoteName(nameOrId)} in this registry, nor on record. Look for it in the list of names.`,
-    { name: nameOrId },
-  );
 }

@@ -1,7 +1,7 @@
 /** What an import would do, decided without writing. */
 import type { JsonObject } from "../core/entry.js";
 import { type HeldBy, NameholdError, RegistryError, RegistryLockError } from "../core/errors.js";
-import { heldBy, heldError } from "../core/lock-rules.js";
+import { heldBy, heldError, RECOVERY_INSTANCE } from "../core/lock-rules.js";
 import { checkName, quoteName } from "../core/name.js";
 import { entryIdOf } from "../core/text/entry-id.js";
 import { editEntry, readEntry } from "../core/text/entry-text.js";
@@ -38,7 +38,7 @@ export interface ImportPlan {
 /** The entries' texts without their locks, by name. */
 export type ImportedEntries = ReadonlyMap<string, string>;
 
-/** @throws NameholdError `invalid-input`; RegistryError `already-exists` for two names with one ID */
+/** @throws NameholdError `invalid-input`, also for two names with one ID */
 export function parseImport(data: string | JsonObject): ImportedEntries {
   const entries = new Map<string, string>();
   const ids = new Map<string, string>();
@@ -52,7 +52,10 @@ export function parseImport(data: string | JsonObject): ImportedEntries {
       checkName(name);
       where = ` in ${quoteName(name)},`;
       const entry = document.entryText(name) ?? "";
-      claimId(ids, readEntry(entry, NO_TIME).id, name);
+      const { id } = readEntry(entry, NO_TIME);
+      const owner = ids.get(id);
+      if (owner !== undefined) throw oneIdTwice(id, owner, name);
+      ids.set(id, name);
       entries.set(name, editEntry(entry, { lock: null }));
     }
   } catch (cause) {
@@ -169,14 +172,20 @@ function removed(row: JudgedRecord): ChangePart {
   return { kind: "remove", ...expected(row), word: { reason: "removed", detail: REASON }, ends };
 }
 
+const FORCE_REMEDY =
+  " Release it first, or force the import (namehold import --revoke-held): its holder is then told to stop.";
+
 function refuseHeld(rows: readonly JudgedRecord[]): RegistryLockError | null {
   const [row, ...others] = rows;
   if (row?.state.kind !== "held") return null;
   const held = heldError(row.record.name, row.state.lock, row.state.decided);
-  const more = others.length === 0 ? "" : ` So are ${others.length} more of its names.`;
+  const more =
+    others.length === 0
+      ? ""
+      : ` So ${others.length === 1 ? "is 1 other" : `are ${others.length} others`} of its names.`;
   return new RegistryLockError(
     "held",
-    `Nothing was imported: ${held.message}${more} Release it first, or force the import (namehold import --revoke-held): its holder is then told to stop.`,
+    `Nothing was imported: ${held.message}${more}${row.state.lock.holderInstance === RECOVERY_INSTANCE ? "" : FORCE_REMEDY}`,
     held.details,
   );
 }
@@ -196,6 +205,14 @@ function refuseMovedIds(rows: readonly JudgedRecord[], imported: ImportedEntries
     );
   }
   return null;
+}
+
+function oneIdTwice(id: string, name: string, other: string): NameholdError {
+  return new NameholdError(
+    "invalid-input",
+    `In the data, ${quoteName(name)} and ${quoteName(other)} have one ID, ${id}. Two names never share an ID: take one of them out, or give it another. Nothing was imported.`,
+    { name: other },
+  );
 }
 
 /** @throws RegistryError `already-exists`: two names never share an ID */

@@ -1,7 +1,8 @@
 /** Moving all of one registry into another, whatever stores they are in. */
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { isNameholdError, NameholdError, RegistryError, RegistryLockError } from "../core/errors.js";
-import { heldError, judgeLock, type LockState } from "../core/lock-rules.js";
+import { heldError, judgeLock, type LockState, RECOVERY_INSTANCE } from "../core/lock-rules.js";
 import { quoteName } from "../core/name.js";
 import type { EntryRecord, Snapshot } from "../core/record.js";
 import { editEntry } from "../core/text/entry-text.js";
@@ -9,6 +10,7 @@ import { wallMs } from "../core/timing.js";
 import type { Change, ChangePart } from "../stores/store.js";
 import { snapshotOf } from "./acquire.js";
 import type { Registry } from "./registry.js";
+import { isSamePlace, missingRegistry } from "./registry-place.js";
 
 export interface MigrateOptions {
   /**
@@ -51,11 +53,12 @@ const TOLD_MAX = 5;
  * @throws RegistryLockError `held` while a name is held in the source, and `force` was not given; or held in the target
  * @throws RegistryError `already-exists` when the target has another ID for a name, the same ID for another name, or (without
  *   `force`) other contents; `not-found` for a source without entries; `busy` when the source changed meanwhile
- * @throws NameholdError `aborted`, `invalid-input` when both are the same registry
+ * @throws RegistryError `damaged` when names of the source may be missing, or of the target, or cannot be read
+ * @throws NameholdError `aborted`, `invalid-input` when both are the same registry, however spelled
  * @see docs/SPEC.md#G1 and #G3
  */
 export async function migrate(from: Registry, to: Registry, options: MigrateOptions = {}): Promise<MigrateReport> {
-  if (from.location === to.location) {
+  if (isSamePlace(from.location, to.location)) {
     throw new NameholdError("invalid-input", `${from.location} cannot be moved to itself. Name another location.`);
   }
   return new Migration(from, to, options).run();
@@ -73,7 +76,10 @@ class Migration {
   }
 
   async run(): Promise<MigrateReport> {
+    await this.#refuseDamage();
     const { entries, heldNames } = await this.#compare();
+    // Once more: what the reading has found is known by now.
+    await this.#refuseDamage();
     if (entries === 0) throw nothingToMove(this.#from);
     for (const name of heldNames) await this.#tellHolder(name);
     await this.#raiseTokens();
@@ -90,12 +96,12 @@ class Migration {
     const heldNames: string[] = [];
     const differing: string[] = [];
     let entries = 0;
-    for await (const { record, snapshot } of this.#source("comparing")) {
+    for await (const { record, snapshot, there } of this.#pairs("comparing")) {
       entries += 1;
       const held = judgeLock(snapshot, 0);
       if (held.kind === "held" && this.#options.force !== true) throw refuseHeld(record.name, held, "the source");
       if (held.kind === "held") heldNames.push(record.name);
-      if (this.#compareOne(record, await this.#to.store.read(record.name)) === "differs") differing.push(record.name);
+      if (this.#compareOne(record, there) === "differs") differing.push(record.name);
     }
     if (differing.length > 0 && this.#options.force !== true) throw refuseDiffering(differing, this.#to);
     return { entries, heldNames };
@@ -127,8 +133,7 @@ class Migration {
   async #moveEntries(): Promise<number> {
     let moved = 0;
     let parts: ChangePart[] = [];
-    for await (const { record } of this.#source("moving entries")) {
-      const there = await this.#to.store.read(record.name);
+    for await (const { record, there } of this.#pairs("moving entries")) {
       if (this.#compareOne(record, there) === "same") continue;
       const expect = there.record?.version ?? "absent";
       parts.push({ kind: "put", name: record.name, expect, write: { source: record.source } });
@@ -160,27 +165,48 @@ class Migration {
   async #check(known: ReadonlySet<string>): Promise<string> {
     const wanted = new EntrySum();
     const found = new EntrySum();
-    for await (const { record, snapshot } of this.#source("checking")) {
+    for await (const { record, snapshot, there } of this.#pairs("checking")) {
       const state = judgeLock(snapshot, 0);
       if (state.kind === "held" && !known.has(record.name)) throw refuseHeld(record.name, state, "the source");
-      const there = (await this.#to.store.read(record.name)).record;
       wanted.add(record);
-      if (there !== null) found.add(there);
+      if (there.record !== null) found.add(there.record);
     }
     if (wanted.toString() !== found.toString()) throw changedMeanwhile(this.#from);
     return wanted.toString();
   }
 
-  async *#source(doing: MigrateStep): AsyncIterable<{ readonly record: EntryRecord; readonly snapshot: Snapshot }> {
+  /** Every entry of the source, and what is known of its name in the target. */
+  async *#pairs(doing: MigrateStep): AsyncIterable<Pair> {
     let seen = 0;
+    let batch: Omit<Pair, "there">[] = [];
     for await (const snapshot of this.#from.store.list()) {
-      if (snapshot.record !== null) yield { record: snapshot.record, snapshot };
-      seen += 1;
-      if (seen % BATCH !== 0) continue;
-      this.#throwIfAborted();
+      if (snapshot.record !== null) batch.push({ record: snapshot.record, snapshot });
+      if (batch.length < BATCH) continue;
+      yield* await this.#withTarget(batch);
+      seen += batch.length;
+      batch = [];
       this.#tell(doing, seen);
+      // Stores need not leave the event loop a turn: whoever wants to cancel needs one.
+      await setImmediate();
+      this.#throwIfAborted();
     }
-    this.#tell(doing, seen);
+    yield* await this.#withTarget(batch);
+    this.#tell(doing, seen + batch.length);
+  }
+
+  /** All at once: a store that is read as a whole is read once then. */
+  async #withTarget(batch: readonly Omit<Pair, "there">[]): Promise<readonly Pair[]> {
+    const found = await Promise.all(batch.map(({ record }) => this.#to.store.read(record.name)));
+    return batch.map((half, index) => ({ ...half, there: found[index] as Snapshot }));
+  }
+
+  async #refuseDamage(): Promise<void> {
+    for (const { location, recovery } of [this.#from, this.#to]) {
+      const damage = await recovery?.inspect();
+      if (damage == null) continue;
+      const what = `The registry ${location} was damaged (${damage.what}), and names may be missing`;
+      throw new RegistryError("damaged", `${what}: nothing was moved. See 'namehold -r ${location} recover'.`);
+    }
   }
 
   async #write(parts: readonly ChangePart[], tokenFloor = 0): Promise<void> {
@@ -205,10 +231,22 @@ class Migration {
   #throwIfAborted(): void {
     const { signal } = this.#options;
     if (signal?.aborted !== true) return;
-    throw new NameholdError("aborted", "The move was cancelled. What was moved stays; it can be repeated.", {
-      cause: signal.reason,
-    });
+    throw new NameholdError(
+      "aborted",
+      "The move was cancelled. The source is as it was; what is in the target by now stays. Repeat the move: it goes on where it ended.",
+      {
+        cause: signal.reason,
+      },
+    );
   }
+}
+
+interface Pair {
+  readonly record: EntryRecord;
+  /** In the source. */
+  readonly snapshot: Snapshot;
+  /** In the target. */
+  readonly there: Snapshot;
 }
 
 /** Of entries in any order. */
@@ -235,23 +273,26 @@ function contentOf({ source }: EntryRecord): string {
 function nothingToMove(from: Registry): RegistryError {
   return new RegistryError(
     "not-found",
-    `There are no entries in ${from.location}: nothing was moved. Is it the right one?`,
+    `${missingRegistry(from.location) ?? `There are no entries in ${from.location}.`} Nothing was moved. Is it the right one?`,
   );
 }
+
+const HOLDER_REMEDIES = {
+  "the source": " Stop its holder first, or force the move: the holder is then told to stop.",
+  "the target": " Stop its holder, and repeat the move.",
+} as const;
 
 function refuseHeld(
   name: string,
   { lock, decided }: Pick<LockState & { readonly kind: "held" }, "lock" | "decided">,
-  where: "the source" | "the target",
+  where: keyof typeof HOLDER_REMEDIES,
 ): RegistryLockError {
   const held = heldError(name, lock, decided);
-  const remedy =
-    where === "the source"
-      ? "Stop its holder first, or force the move: the holder is then told to stop."
-      : "Stop its holder, and repeat the move.";
+  // What is held back has no holder that could be stopped.
+  const remedy = lock.holderInstance === RECOVERY_INSTANCE ? "" : HOLDER_REMEDIES[where];
   return new RegistryLockError(
     "held",
-    `The registry cannot be moved: in ${where}, ${held.message} ${remedy}`,
+    `The registry cannot be moved: in ${where}, ${held.message}${remedy}`,
     held.details,
   );
 }

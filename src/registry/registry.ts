@@ -1,6 +1,6 @@
-import { COMPONENT_TYPES, type ComponentType, type JsonObject, type RegistryLock } from "../core/entry.js";
+import { COMPONENT_TYPES, type ComponentType, type JsonObject } from "../core/entry.js";
 import { NameholdError, RegistryError } from "../core/errors.js";
-import { heldBy, heldError, judgeLock, type LockState } from "../core/lock-rules.js";
+import { heldError, judgeLock, type LockState } from "../core/lock-rules.js";
 import { checkMetadata } from "../core/metadata.js";
 import { checkName, quoteName } from "../core/name.js";
 import type { NamedEntry } from "../core/named-entry.js";
@@ -19,6 +19,8 @@ import type { HeartbeatTarget } from "./heartbeat.js";
 import { type Hold, historyOf } from "./history.js";
 import type { LockManager } from "./lock-manager.js";
 import { Observer } from "./observer.js";
+import { notFound } from "./registry-place.js";
+import { cannotTell, checkReason, type FormerHolder, type RevokedEntry } from "./revoked-entry.js";
 import {
   type CleanOptions,
   type CleanReport,
@@ -31,6 +33,7 @@ import {
 } from "./transfer.js";
 
 export type { NamedEntry } from "../core/named-entry.js";
+export type { FormerHolder, RevokedEntry } from "./revoked-entry.js";
 
 export interface ResolveOptions {
   /** What the component is; a new name is registered as this, an existing one must be this. */
@@ -40,8 +43,6 @@ export interface ResolveOptions {
   /** Accept a name that is registered as another type. Default false. */
   readonly allowTypeMismatch?: boolean;
 }
-
-const REASON_LENGTH_MAX = 1024;
 
 export interface Resolution {
   readonly id: string;
@@ -251,12 +252,15 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
    * @param options.now frees the name at once: two processes may then act for a while
    * @throws RegistryError `not-found`; `unsupported` for a holder that cannot be told (a Python process) without `now`
    */
-  async revoke(name: string, options: { readonly reason: string; readonly now?: boolean }): Promise<NamedEntry> {
+  async revoke(name: string, options: { readonly reason: string; readonly now?: boolean }): Promise<RevokedEntry> {
     checkReason(options.reason);
     const word: Loss = { reason: "revoked", detail: options.reason };
+    let former: FormerHolder | null = null;
     const record = await this.#update(name, (snapshot) => {
       const { version, entry, token } = this.#existing(snapshot);
+      former = null;
       if (entry.lock === null) return null;
+      if (options.now === true) former = { lock: entry.lock, state: this.#judge(snapshot), isTold: token !== null };
       if (token === null && options.now !== true) throw cannotTell(name, entry.lock);
       const lock =
         options.now === true
@@ -264,25 +268,29 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
           : ({ kind: "revoke", reason: options.reason } as const);
       return { kind: "put", name, expect: version, write: { lock } };
     });
-    return this.#describe(this.#existing({ name, record }), await this.store.read(name));
+    return { ...this.#describe(this.#existing({ name, record }), await this.store.read(name)), former };
   }
 
   /**
    * Removes a lock whose holder is gone, so that Python need not wait for its expiry either. For a claim of this
    * process, use `Claim.release`; for a living holder's, `revoke`.
    *
+   * @returns whether there was a lock
    * @throws RegistryError `not-found`
    * @throws RegistryLockError `held` when its holder may live
    */
-  async release(name: string): Promise<void> {
+  async release(name: string): Promise<boolean> {
+    let wasLocked = false;
     await this.#update(name, (snapshot) => {
       const { entry, version, holder } = this.#existing(snapshot);
+      wasLocked = entry.lock !== null;
       if (entry.lock === null || holder === null) return null;
       const state = this.#judge(snapshot);
       if (state.kind === "held") throw heldError(name, entry.lock, state.decided);
       const lock = { kind: "clear", word: { reason: "removed" }, ends: endingOf(state) } as const;
       return { kind: "put", name, expect: version, expectHolder: holder.version, write: { lock } };
     });
+    return wasLocked;
   }
 
   /** Removes names that nobody has used for so long, and nobody holds. A backup stays. */
@@ -290,7 +298,10 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     return clean(this, this.#observer, options);
   }
 
-  /** The whole registry as JSON text in the format of the reference, without locks, everything else to the letter. */
+  /**
+   * All entries as JSON text in the format of the reference, to the letter, without locks. What a registry file has beside
+   * its entries (when it was made, unknown members) is no part of it.
+   */
   exportText(options: ProgressOptions = {}): Promise<string> {
     return exportText(this, options);
   }
@@ -424,7 +435,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   }
 
   #existing(snapshot: Pick<Snapshot, "name" | "record">): EntryRecord {
-    if (snapshot.record === null) throw notFound(snapshot.name);
+    if (snapshot.record === null) throw notFound(snapshot.name, this.location);
     return snapshot.record;
   }
 
@@ -440,30 +451,6 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   #checkOpen(): void {
     if (this.#closing !== undefined) throw new NameholdError("closed", "This registry is closed. Open it again.");
   }
-}
-
-function notFound(name: string): RegistryError {
-  return new RegistryError(
-    "not-found",
-    `There is no name ${quoteName(name)} in this registry. Look for it in the list of names.`,
-    { name },
-  );
-}
-
-function checkReason(reason: unknown): void {
-  if (typeof reason === "string" && reason.length <= REASON_LENGTH_MAX) return;
-  throw new NameholdError(
-    "invalid-input",
-    `The reason of a revocation is a text of at most ${REASON_LENGTH_MAX} characters.`,
-  );
-}
-
-function cannotTell(name: string, lock: RegistryLock): RegistryError {
-  return new RegistryError(
-    "unsupported",
-    `${quoteName(name)} is held by ${lock.holderHost} (PID ${lock.holderPid}), which takes no fencing token and cannot be told (a Python process). End that process, or revoke at once ('now'), knowing that both may act for a while.`,
-    { name, heldBy: heldBy(lock) },
-  );
 }
 
 function checkRequest(name: unknown, { type, metadata }: ResolveOptions): void {

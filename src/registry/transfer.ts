@@ -97,7 +97,11 @@ export async function clean(registry: Registry, observer: Observer, options: Cle
   }
 }
 
-/** @throws RegistryError `damaged` while damage waits for an operator: names may be missing */
+/**
+ * Entries alone: what else a registry has is its store's own.
+ *
+ * @throws RegistryError `damaged` while damage waits for an operator: names may be missing
+ */
 export async function exportText(registry: Registry, { onProgress }: ProgressOptions): Promise<string> {
   const document = RegistryDocument.empty(registry.lockManager.clock.wallMs());
   for await (const { record } of registry.store.list()) {

@@ -23,7 +23,8 @@ export type LockWrite =
 export interface EntryWrite {
   /**
    * JSON text to start from instead of the present one (import, migration): everything but its lock is kept. Text that is
-   * no entry is `invalid-input`, an ID that another name has `already-exists`.
+   * no entry is `invalid-input`, an ID that another name has `already-exists`, and `held` one that comes to this name while
+   * the holder of a lock that was taken away with another name, or left on one that has another ID now, may act under it.
    */
   readonly source?: string;
   /** With `expect: "absent"` and no `source`: the new entry's id and type. */

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
@@ -93,6 +94,26 @@ describe.concurrent("namehold clean", () => {
     expect(readFileSync(removed.backup, "utf8")).toContain(ids["arm"]);
     expect(await idsIn(lab)).toEqual({});
   });
+
+  test.for(["/dev/full", "a pipe that nobody reads"])(
+    "tells of the backup on standard error where standard output is lost: %s [G1, G11]",
+    async (output, { lab }) => {
+      const ids = await makeNames(lab, "arm", "robot");
+      const [to, status] =
+        output === "/dev/full" ? ["> /dev/full", FAILURES["storage-failed"].exitStatus] : ["| true", 0];
+      const namehold = [process.execPath, MAIN].map(shellWord).join(" ");
+      const command = `set -o pipefail; (sleep 0.3; exec ${namehold} clean -f --older-than 0) ${to}`;
+      const env = { ...process.env, MADSCI_REGISTRY_PATH: lab.path };
+      const clean = spawnSync("bash", ["-c", command], { encoding: "utf8", env });
+      expect(clean.status).toBe(status);
+      const backup = /^namehold: Removed 2 names\. The registry as it was before is kept in (.*)$/m.exec(
+        clean.stderr,
+      )?.[1];
+      expect(await idsIn(lab)).toEqual({});
+      expect(await lab.run("import", "--force", backup ?? "")).toMatchObject({ status: 0 });
+      expect(await idsIn(lab)).toEqual(ids);
+    },
+  );
 
   test.for(["-1", "x", "1d", ""])("refuses %j days", async (days, { lab }) => {
     const { status, stderr } = await lab.run("clean", "--older-than", days, "--force");

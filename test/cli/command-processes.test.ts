@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished } from "vitest";
+import { describe, expect, onTestFinished } from "vitest";
 import { processRef } from "../../src/cli/run/command-members.js";
 import { CommandProcesses } from "../../src/cli/run/command-processes.js";
 import { tryFlock } from "../../src/platform/flock.js";
+import type { ProcessListing, ProcessStat, ProcessTable } from "../../src/platform/host.js";
 import { linuxProcessTable, lockedFile, parseProcessStat, sharesLock } from "../../src/platform/linux/process-table.js";
 import { type Lab, sendSignal, test, until } from "./cli-process.js";
 
@@ -72,6 +73,70 @@ test("a process that left session, group and descriptors behind is found by its 
   await until("it to end", () => marked.signalCode === "SIGKILL");
   expect(otherToken.signalCode).toBeNull();
 });
+
+describe("where starts are told by the second", () => {
+  const SECOND = Date.UTC(2026, 10, 23, 9, 5, 7);
+  const RUN = { pid: 600, startTicks: SECOND };
+  const [SHELL_JOB, COMMAND, OF_COMMAND, OF_JOB, OF_THAT] = [601, 700, 701, 702, 703];
+
+  test("what was a child of `run` before the command is none of the command's, nor is what descends from it", () => {
+    const table = new TableOfSeconds(SECOND);
+    const processes = new CommandProcesses({ mark: MARK, presenceFd: undefined }, table, RUN);
+    table.set([RUN.pid, 1], [SHELL_JOB, RUN.pid]);
+    expect(processes.enclose()).toEqual([{ pid: SHELL_JOB, startTicks: SECOND }]);
+    processes.lead({ pid: COMMAND, startTicks: SECOND });
+    table.set([RUN.pid, 1], [SHELL_JOB, RUN.pid], [COMMAND, RUN.pid], [OF_COMMAND, COMMAND], [OF_JOB, SHELL_JOB]);
+    expect(processes.living()).toEqual([COMMAND, OF_COMMAND]);
+    table.set([RUN.pid, 1], [OF_COMMAND, 1], [OF_JOB, RUN.pid], [OF_THAT, OF_JOB]);
+    expect(processes.living()).toEqual([OF_COMMAND]);
+  });
+
+  test("a guardian that is told of them knows them too, and goes on to find what `run` started", () => {
+    const table = new TableOfSeconds(SECOND);
+    const processes = new CommandProcesses({ mark: MARK, presenceFd: undefined }, table, RUN);
+    processes.spare(RUN);
+    processes.spare({ pid: SHELL_JOB, startTicks: SECOND });
+    processes.lead({ pid: COMMAND, startTicks: SECOND });
+    table.set([RUN.pid, 1], [SHELL_JOB, RUN.pid], [OF_JOB, SHELL_JOB], [COMMAND, RUN.pid], [OF_COMMAND, RUN.pid]);
+    expect(processes.living()).toEqual([COMMAND, OF_COMMAND]);
+  });
+});
+
+/** Processes that were all started in one second, each the leader of its own session. */
+class TableOfSeconds implements ProcessTable {
+  readonly #second: number;
+  #processes: readonly ProcessStat[] = [];
+
+  constructor(second: number) {
+    this.#second = second;
+  }
+
+  set(...processes: readonly (readonly [pid: number, parent: number])[]): void {
+    const startTicks = this.#second;
+    this.#processes = processes.map(([pid, parent]) => ({
+      pid,
+      parent,
+      ended: false,
+      group: pid,
+      session: pid,
+      startTicks,
+    }));
+  }
+
+  look(): ProcessListing {
+    return { processes: this.#processes, variable: () => undefined };
+  }
+
+  read(pid: number): ProcessStat | null {
+    return this.#processes.find((it) => it.pid === pid) ?? null;
+  }
+
+  lockedFile(): undefined {}
+
+  sharesLock(): boolean {
+    return false;
+  }
+}
 
 function lockedFileOf(lab: Lab): { readonly fd: number; readonly path: string } {
   const path = join(lab.directory, "01ARZ3NDEKTSV4RRFFQ69G5FAX");

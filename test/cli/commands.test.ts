@@ -3,11 +3,16 @@ import { chmodSync, mkdirSync, truncateSync } from "node:fs";
 import { dirname } from "node:path";
 import { describe, expect } from "vitest";
 import { FAILURES } from "../../src/core/errors.js";
-import { MAIN, test } from "./cli-process.js";
+import { type Lab, MAIN, test } from "./cli-process.js";
 import { runAsMereUser } from "./mere-user.js";
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const COMMANDS = ["run", "list", "show", "resolve", "rename", "revoke", "release", "recover"];
+
+/** A registry without names, where `lab.path` is found too. */
+async function makeEmpty(lab: Lab): Promise<void> {
+  expect(await lab.startWith({ MADSCI_REGISTRY_PATH: "" }, "init").ended).toMatchObject({ status: 0 });
+}
 
 describe.concurrent("names", () => {
   test("resolve prints the ID alone, and in JSON what the reference prints", async ({ lab }) => {
@@ -19,6 +24,7 @@ describe.concurrent("names", () => {
   });
 
   test("a name that does not exist is told on standard error, and not made [G11]", async ({ lab }) => {
+    await makeEmpty(lab);
     for (const command of ["resolve", "show", "revoke", "release"]) {
       const { status, stdout, stderr } = await lab.run(command, "nobody");
       expect(stdout).toBe("");
@@ -40,6 +46,7 @@ describe.concurrent("names", () => {
   });
 
   test("list shows who holds what, filters by type, and is empty in words", async ({ lab }) => {
+    await makeEmpty(lab);
     expect((await lab.run("list")).stdout).toBe(`No name is registered in ${lab.path}.\n`);
     await lab.run("run", "arm", "--type", "node", "--", "true");
     await lab.run("run", "lab", "--type", "manager", "--", "true");

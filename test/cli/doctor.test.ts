@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect } from "vitest";
 import { FAILURES } from "../../src/core/errors.js";
@@ -67,6 +67,7 @@ describe.concurrent("doctor", () => {
       "clock",
       "holders",
       "leftovers",
+      "history",
       "names",
       "python",
       "settings",
@@ -98,16 +99,13 @@ describe.concurrent("doctor", () => {
   test("beside a living holder changes nothing for it, fixing or not [G7]", async ({ lab }) => {
     const run = lab.start("run", "arm", "--", "sh", "-c", "echo up; exec sleep 60");
     await run.line(/up/);
-    const before = await lab.json("show", "arm");
+    const before = await holderOfArm(lab);
     for (const args of [[], ["--fix"]]) {
       const { status, stdout } = await lab.run("doctor", ...args);
       expect(stdout).toMatch(/^ok {7}Holders +1 name locked; 1 live namehold process$/m);
       expect(status).toBe(HEALTHY);
     }
-    expect(await lab.json("show", "arm")).toMatchObject({
-      status: "held",
-      holder: (before as { holder: object }).holder,
-    });
+    expect(await holderOfArm(lab)).toEqual(before);
   });
 
   test("of a registry that cannot be opened is a finding too", async ({ lab }) => {
@@ -115,6 +113,30 @@ describe.concurrent("doctor", () => {
     expect(stdout).toContain("Registry: not opened");
     expect(stdout).toMatch(/^PROBLEM {2}.*nosuchstore.*\[registry\.not-opened\]$/m);
     expect(status).toBe(PROBLEMS);
+  });
+
+  test("says that a database is not there, and makes nothing", async ({ lab }) => {
+    const path = join(lab.directory, "typo.db");
+    const { status, stdout } = await lab.run("doctor", "-r", `sqlite:${path}`);
+    expect(stdout).toContain(`There is no registry at sqlite:${path}.`);
+    expect(stdout).toMatch(/\[names\.no-registry\]\n/);
+    expect(status).toBe(HEALTHY);
+    expect(readdirSync(lab.directory)).toEqual([]);
+  });
+
+  test("of a file that is no database is a problem [G8, G11]", async ({ lab }) => {
+    writeFileSync(join(lab.directory, "bad.db"), "a letter\n".repeat(500));
+    const { status, stdout } = await lab.run("doctor", "-r", "sqlite:bad.db");
+    expect(stdout).toMatch(/^PROBLEM {2}.*bad\.db is no registry of namehold/m);
+    expect(status).toBe(PROBLEMS);
+  });
+
+  test("looks at the names of a database, and says what it does not look at", async ({ lab }) => {
+    for (const name of ["arm", "Arm"]) await lab.run("run", name, "-r", "sqlite:lab.db", "--", "true");
+    const { status, stdout } = await lab.run("doctor", "-r", "sqlite:lab.db");
+    expect(stdout).toMatch(/^WARNING {2}"arm" and "Arm" differ by case only\..*\[names\.lookalike\]$/m);
+    expect(stdout).toMatch(/ Names and IDs +2 names; not looked at in this store: permissions, .*holders/);
+    expect(status).toBe(WARNINGS);
   });
 
   test("wants no argument", async ({ lab }) => {
@@ -154,6 +176,18 @@ describe.concurrent("doctor among mounts", () => {
     }
   });
 });
+
+/** Whose the name is and since when; how long, every heartbeat changes. */
+async function holderOfArm(lab: Lab): Promise<object> {
+  const { status, holder } = (await lab.json("show", "arm")) as {
+    readonly status: string;
+    readonly holder: Readonly<Record<string, unknown>>;
+  };
+  expect(status).toBe("held");
+  const { until: _until, ...rest } = holder;
+  expect(rest).toMatchObject({ pid: expect.any(Number), since: expect.any(String) });
+  return rest;
+}
 
 function codesIn({ checks }: Report): readonly string[] {
   return checks.flatMap(({ findings }) => findings.map(({ code }) => code));

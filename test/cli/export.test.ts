@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -83,7 +84,7 @@ describe.concurrent("namehold export", () => {
   test("of no registry fails, and of an empty one does not [G11]", async ({ lab }) => {
     const { status, stdout, stderr } = await lab.run("export", "-o", "out.json");
     expect({ status, stdout }).toEqual({ status: FAILURES["not-found"].exitStatus, stdout: "" });
-    expect(stderr).toContain(`There is no registry ${lab.path}, so there is nothing to export.`);
+    expect(stderr).toContain(`There is no registry at ${lab.path}. Nothing was exported.`);
     expect(existsSync(join(lab.directory, "out.json"))).toBe(false);
     await lab.startWith({ MADSCI_REGISTRY_PATH: "" }, "init").ended;
     expect(await lab.json("export", "-o", "out.json")).toMatchObject({ names: 0 });
@@ -93,15 +94,55 @@ describe.concurrent("namehold export", () => {
     ["", "invalid-input", "is empty"],
     [".", "invalid-input", ". is a directory"],
     [".madsci/registry.json", "invalid-input", "is the registry itself"],
+    [".madsci/registry.json.lock", "invalid-input", "belongs to the registry"],
+    [".madsci/registry.json.holders/last-good.json", "invalid-input", "belongs to the registry"],
+    [".madsci/registry.json.holders/backups/out.json", "invalid-input", "belongs to the registry"],
+    ["holders-link/out.json", "invalid-input", "belongs to the registry"],
     ["missing/out.json", "unreachable", "there is no such file or directory"],
     ["names.json/out.json", "unreachable", "a part of the path is not a directory"],
   ])("to %j fails with the reason [G11]", async ([output, code, message], { lab }) => {
     await furnish(lab);
-    const before = readFileSync(lab.path, "utf8");
+    symlinkSync(`${lab.path}.holders`, join(lab.directory, "holders-link"));
+    const files = [lab.path, `${lab.path}.lock`, `${lab.path}.holders/last-good.json`];
+    const before = files.map((file) => readFileSync(file, "utf8"));
     const { status, stdout, stderr } = await lab.run("export", "--output", output);
     expect({ status, stdout }).toEqual({ status: FAILURES[code].exitStatus, stdout: "" });
     expect(stderr).toContain(message);
-    expect(readFileSync(lab.path, "utf8")).toBe(before);
+    expect(files.map((file) => readFileSync(file, "utf8"))).toEqual(before);
+  });
+
+  test.for(["lab.db", "lab.db-wal", "lab.db-shm", "lab.db-journal", "lab.db.holders/registry-id"])(
+    "of a database to its own %s is refused [G11]",
+    async (output, { lab }) => {
+      await lab.run("-r", "sqlite:lab.db", "run", "arm", "--", "true");
+      const before = readFileSync(join(lab.directory, "lab.db"));
+      const { status, stderr } = await lab.run("-r", "sqlite:lab.db", "export", "--output", output);
+      expect(status).toBe(FAILURES["invalid-input"].exitStatus);
+      expect(stderr).toMatch(/is the registry itself|belongs to the registry/);
+      expect(readFileSync(join(lab.directory, "lab.db"))).toEqual(before);
+    },
+  );
+
+  test("of a database that is missing fails, and makes none [G11]", async ({ lab }) => {
+    const { status, stdout, stderr } = await lab.run("-r", "sqlite:lab.db", "export");
+    expect({ status, stdout }).toEqual({ status: FAILURES["not-found"].exitStatus, stdout: "" });
+    expect(stderr).toContain("There is no registry at sqlite:");
+    expect(existsSync(join(lab.directory, "lab.db"))).toBe(false);
+  });
+
+  test("has the entries alone, as its help says: not what else the file says of the registry", async ({ lab }) => {
+    mkdirSync(dirname(lab.path));
+    const entry = `{"id": "01JQ000000000000000000000A", "component_type": "node"}`;
+    const made = "2020-01-01T00:00:00Z";
+    writeFileSync(lab.path, `{"version": 1, "created_at": "${made}", "future": 1.0, "entries": {"arm": ${entry}}}`);
+    const { stdout } = await lab.run("export");
+    expect(JSON.parse(stdout)).toMatchObject({ version: 1, entries: { arm: { component_type: "node" } } });
+    expect(stdout).not.toMatch(/future|2020/);
+    const help = (await lab.run("export", "--help")).stdout.replaceAll(/\s+/g, " ");
+    expect(help).toContain(
+      "Of the registry file itself (when it was made, members that namehold does not know) nothing is in it.",
+    );
+    expect(help).not.toContain("whole registry");
   });
 
   test("to a directory that may not be written fails with the reason, and leaves nothing there [G11]", async ({

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { describe, expect } from "vitest";
 import { buildProgram } from "../../src/cli/app.js";
 import { documentationOf } from "../../src/cli/command-definition.js";
+import { FAILURES } from "../../src/core/errors.js";
 import { MAIN, test } from "./cli-process.js";
 
 const program = buildProgram([]);
@@ -23,6 +24,29 @@ describe.concurrent("the help of", () => {
       expect(lines.filter((line) => line.length > WIDTH && !examples.includes(line))).toEqual([]);
     },
   );
+});
+
+test("help of a command is shown by namehold help, too", async ({ lab }) => {
+  for (const words of [["list"], ["run"], []]) {
+    const { stdout } = await lab.run(...words, "--help");
+    expect(await lab.run("help", ...words)).toMatchObject({ status: 0, stdout, stderr: "" });
+  }
+  expect(await lab.run("help", "lost")).toMatchObject({
+    status: FAILURES["invalid-input"].exitStatus,
+    stdout: "",
+    stderr: "namehold: There is no command 'lost'. See namehold --help.\n",
+  });
+});
+
+test("what looks like an option where a name is wanted is refused with the way to write it", async ({ lab }) => {
+  const { status, stderr } = await lab.run("show", "-x");
+  expect(status).toBe(FAILURES["invalid-input"].exitStatus);
+  expect(stderr).toBe(
+    "namehold: unknown option '-x'. What begins with a dash and is no option goes behind --. See namehold show --help.\n",
+  );
+  expect((await lab.run("show", "--", "-x")).status).toBe(FAILURES["not-found"].exitStatus);
+  expect((await lab.run("init", "-x")).stderr).toContain("goes behind --");
+  expect((await lab.run("list", "-x")).stderr).toBe("namehold: unknown option '-x'. See namehold list --help.\n");
 });
 
 test("help whose reader has seen enough ends quietly", () => {

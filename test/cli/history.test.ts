@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { FAILURES } from "../../src/core/errors.js";
 import { type CliProcess, type Lab, test } from "./cli-process.js";
+import { startOnTerminal } from "./terminal.js";
 
 interface HoldInJson {
   readonly name: string;
@@ -79,12 +80,12 @@ describe("history", () => {
     expect(stderr).toBe("");
     const rows = stdout.split("\n").map(cellsOf);
     expect(rows.filter(([name]) => name === "arm")).toEqual([expect.arrayContaining(["arm", "held", "released"])]);
-    expect(stdout).toContain("\nNot held: free.\n");
+    expect(stdout).toContain("\nNo hold on record: free.\n");
     const json = JSON.parse((await lab.run("history", "--at", at, "--json")).stdout) as object;
     expect(json).toMatchObject({
       at,
       holds: [{ name: "arm", at_that_time: "held", holder: { pid: run.pid } }],
-      not_held: ["free"],
+      no_hold_on_record: ["free"],
     });
   });
 
@@ -95,6 +96,36 @@ describe("history", () => {
     expect(before).toContain("what was before it is not known");
     const after = (await lab.run("history", "arm", "--at", "-0ms")).stdout;
     expect(after).toMatch(/Nobody is known to have held arm\.\nBefore: arm by .*, released, from .*Z to .*Z\.\n/);
+  });
+
+  test("--at means all of the second that the table shows, and tells since when there is a record", async ({ lab }) => {
+    await lab.run("run", "arm", "--", "true");
+    const [hold] = await historyOf(lab, "arm");
+    const shown = (hold?.since ?? "").replace(/\.\d+Z$/, "Z");
+    const at = (await lab.json("history", "arm", "--at", shown)) as object;
+    const [from, until] = [shown.replace("Z", ".000Z"), shown.replace("Z", ".999Z")];
+    expect(at).toMatchObject({ at: from, known_since: hold?.since, holds: [{ name: "arm", at_that_time: "held" }] });
+    expect([until, expect.stringMatching(/Z$/)]).toContainEqual((at as { at_until: string }).at_until);
+    expect((await lab.run("history", "arm", "--at", shown)).stdout).toMatch(/│ held +│ .*released/);
+    const before = await lab.json("history", "arm", "--at", "-30d");
+    expect(before).toMatchObject({ holds: [], known_since: hold?.since });
+  });
+
+  test("--at of a registry without a record tells that nothing is known", async ({ lab }) => {
+    expect(await lab.json("history", "--at", "-1h")).toMatchObject({ holds: [], known_since: null });
+  });
+
+  test("on a narrow terminal is a block a hold, with whole times", async ({ lab }) => {
+    await lab.run("run", "arm", "--", "true");
+    await lab.run("run", "arm", "--", "true");
+    const shown = startOnTerminal(lab, 40, "history");
+    await shown.ended;
+    const time = "\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ";
+    const block = `Name +arm\nFrom +${time}\nTo +${time}\nHow it ended +released\nHolder +.* \\(PID \\d+\\)\nToken +\\d+\n`;
+    expect(shown.shown).toMatch(new RegExp(`^${block}\n${block}$`));
+    const wide = startOnTerminal(lab, 80, "history");
+    await wide.ended;
+    expect(wide.shown).toMatch(new RegExp(`│ arm +│ ${time} │ ${time} │`));
   });
 
   test("--at does not say that a silent holder held", async ({ lab }) => {
@@ -121,7 +152,7 @@ describe("history", () => {
     const all = await historyOf(lab);
     const limited = await lab.run("history", "--limit", "2", "--json");
     expect(JSON.parse(limited.stdout)).toEqual(all.slice(0, 2));
-    expect(limited.stderr).toBe("namehold: The newest 2 of 3 holds are shown. --limit shows more.\n");
+    expect(limited.stderr).toBe('{"warning":"The newest 2 of 3 holds are shown. --limit shows more."}\n');
   });
 
   test.for<readonly [string[], RegExp]>([
@@ -133,7 +164,7 @@ describe("history", () => {
       ["history", "--limit", "0"],
       /argument '0' is invalid\. Write a number from 1 on\. See namehold history --help\.$/,
     ],
-    [["history", "nobody"], /There is no name or ID "nobody" in this registry, nor on record\./],
+    [["history", "nobody"], /There is no registry at \S*registry\.json\b\./],
   ])("%j is refused in one sentence [G11]", async ([args, message], { lab }) => {
     const { status, stdout, stderr } = await lab.run(...args);
     expect(stdout).toBe("");
@@ -142,10 +173,10 @@ describe("history", () => {
     expect(status).toBe(FAILURES[args[1] === "nobody" ? "not-found" : "invalid-input"].exitStatus);
   });
 
-  test("of a registry in which nothing was held says so, and makes nothing", async ({ lab }) => {
+  test("of a registry that is not there says so, and makes nothing", async ({ lab }) => {
     expect(await lab.run("history")).toMatchObject({
       status: 0,
-      stdout: "No hold of any name is on record.\n",
+      stdout: `There is no registry at ${lab.path}.\n`,
       stderr: "",
     });
     expect(await historyOf(lab)).toEqual([]);

@@ -143,6 +143,32 @@ describe.concurrent("namehold import", () => {
     expect(await idsIn(otherLab)).toEqual({ arm: ID_A });
   });
 
+  test("says what is wrong with the file before it misses a terminal to ask on [G11]", async ({ lab }) => {
+    const { status, stderr } = await lab.run("import", "missing.json");
+    expect(status).toBe(FAILURES["not-found"].exitStatus);
+    expect(stderr).toBe("namehold: There is no file missing.json.\n");
+  });
+
+  test("counts the other held names of which it is refused", async ({ lab }) => {
+    await furnish(lab, { arm: ID_A, leg: ID_B });
+    const runs = ["arm", "leg"].map((name) => lab.start("run", name, "--", "sh", "-c", "echo up; exec sleep 60"));
+    for (const run of runs) await run.line(/up/);
+    write(lab, "new.json", { robot: ID_C });
+    const { stderr } = await lab.run("import", "--replace", "--force", "new.json");
+    expect(stderr).toContain(" So is 1 other of its names. ");
+  });
+
+  test("tells of the backup on standard error where standard output is lost [G1, G11]", async ({ lab }) => {
+    await furnish(lab, { arm: ID_A });
+    write(lab, "new.json", { arm: ID_B });
+    const shell = `"${process.execPath}" "${MAIN}" import --replace --force new.json > /dev/full`;
+    const env = { ...process.env, MADSCI_REGISTRY_PATH: lab.path };
+    const lost = spawnSync("bash", ["-c", shell], { encoding: "utf8", cwd: lab.directory, env });
+    expect(lost.status).toBe(FAILURES["storage-failed"].exitStatus);
+    const backup = /^namehold: Imported: .* The registry as it was before is kept in (.*)$/m.exec(lost.stderr)?.[1];
+    expect(readFileSync(backup ?? "", "utf8")).toContain(ID_A);
+  });
+
   test("without a terminal to ask on says which option answers, and imports nothing", async ({ lab }) => {
     write(lab, "new.json", { arm: ID_A });
     const { status, stdout, stderr } = await lab.run("import", "new.json");
@@ -154,15 +180,15 @@ describe.concurrent("namehold import", () => {
   test.for<readonly [what: string, data: string | Buffer, code: ErrorCode, message: RegExp]>([
     ["nothing", "", "invalid-input", /Cannot import from new\.json\. .* is empty/],
     ["torn JSON", '{"entries": {"arm": {"id"', "invalid-input", /is not valid JSON/],
-    ["another program's file", '{"name": "namehold", "version": "1"}', "invalid-input", /there are no "entries"/],
+    ["another program's file", '{"name": "namehold", "version": "1"}', "invalid-input", /belongs to another program/],
     ["a list", "[]", "invalid-input", /is not an object/],
     ["a wrong entry", '{"entries": {"x": {"id": "y", "component_type": "z"}}}', "invalid-input", /in "x", .*type/],
     ["no text", Buffer.from([0xff, 0xfe, 0x00]), "invalid-input", /new\.json is no text in UTF-8/],
     [
       "two names with one ID",
       `{"entries": {"x": {"id": "${ID_B}", "component_type": "node"}, "y": {"id": "${ID_B}", "component_type": "node"}}}`,
-      "already-exists",
-      /"y" would have the ID .*, which belongs to "x"/,
+      "invalid-input",
+      /Cannot import from new\.json\. In the data, "x" and "y" have one ID, \w{26}\. .* Nothing was imported\./,
     ],
     [
       "the ID of another name",

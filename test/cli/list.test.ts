@@ -19,7 +19,17 @@ async function furnish(lab: Lab): Promise<void> {
   await lab.run("import", "--force", "names.json");
 }
 
-test.for([40, 80])("list fits a terminal of %i columns, with whole IDs", async (columns, { lab }) => {
+test("list fits a terminal of 40 columns, and shows the status there", async ({ lab }) => {
+  await furnish(lab);
+  const list = startOnTerminal(lab, 40, "list");
+  await list.ended;
+  const lines = list.shown.trimEnd().split("\n");
+  expect(Math.max(...lines.map(displayWidth))).toBe(40);
+  expect(lines[1]).toMatch(/^│ Name +│ Status +│$/);
+  expect(lines.at(-1)).toBe("Hidden: ID, Type, Holder, Last seen");
+});
+
+test.for([60, 80])("list fits a terminal of %i columns, with whole IDs and the status", async (columns, { lab }) => {
   await furnish(lab);
   const list = startOnTerminal(lab, columns, "list");
   expect(await list.ended).toMatchObject({ status: 0 });
@@ -29,7 +39,8 @@ test.for([40, 80])("list fits a terminal of %i columns, with whole IDs", async (
   expect(rows).toHaveLength(NAMES.length);
   expect(new Set(lines.slice(0, -1).map(displayWidth))).toEqual(new Set([columns]));
   expect(rows[1]).toMatch(/^│ a_na[a-z_]*… │/);
-  expect(lines.at(-1)).toBe(columns === 40 ? "Hidden: Type, Status, Holder, Last seen" : "Hidden: Last seen");
+  for (const row of rows) expect(row).toContain("│ free ");
+  expect(lines.at(-1)).toBe(columns === 60 ? "Hidden: Type, Holder, Last seen" : "Hidden: Last seen");
 });
 
 test("list is as narrow as COLUMNS says, on a terminal", async ({ lab }) => {

@@ -47,7 +47,6 @@ test("orphans of the command that have ended do not stay in the table of process
   await until("the orphans", () => childrenOf(run.pid).length === 5);
   // Command and guardian.
   await until("the orphans to be gone", () => childrenOf(run.pid).length === 2);
-  await delay(300);
   run.kill("SIGTERM");
   expect(await run.ended).toMatchObject({ status: 143, stderr: "" });
 });

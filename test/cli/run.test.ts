@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { FAILURES } from "../../src/core/errors.js";
@@ -63,6 +63,7 @@ describe.concurrent("the command", () => {
   test("that does not exist is told with 127, one that cannot be executed with 126, and the name is free", async ({
     lab,
   }) => {
+    await lab.run("run", "arm", "--", "true");
     const missing = await lab.run("run", "arm", "--", "no-such-command");
     expect(missing).toMatchObject({
       status: 127,
@@ -73,6 +74,47 @@ describe.concurrent("the command", () => {
     chmodSync(file, 0o644);
     expect(await lab.run("run", "arm", "--", file)).toMatchObject({ status: 126, stdout: "" });
     expect(await lab.json("show", "arm")).toMatchObject({ status: "free" });
+  });
+
+  test.for<readonly [what: string, command: string, status: number]>([
+    ["a missing command", "no-such-command", 127],
+    ["a missing path", "./no-such-command", 127],
+    ["an empty command", "", 127],
+    ["a path through a file", "plain/command", 127],
+    ["a file that cannot be executed", "./plain", 126],
+    ["one of PATH that cannot be executed", "plain", 126],
+    ["a directory", "./bin", 126],
+  ])("that cannot be started makes no name: %s [G11]", async ([, command, status], { lab }) => {
+    writeFileSync(join(lab.directory, "plain"), "echo no\n");
+    chmodSync(join(lab.directory, "plain"), 0o644);
+    mkdirSync(join(lab.directory, "bin"));
+    const env = { PATH: `${lab.directory}:/usr/bin:/bin` };
+    const { status: ended, stdout, stderr } = await lab.startWith(env, "run", "typo", "--", command).ended;
+    expect({ ended, stdout }).toEqual({ ended: status, stdout: "" });
+    expect(stderr).toMatch(/^namehold: .*command.*\n$/);
+    expect(existsSync(dirname(lab.path))).toBe(false);
+  });
+
+  test("is found as a shell finds it: by PATH past what cannot be executed, or by its path", async ({ lab }) => {
+    const [one, two] = ["one", "two"].map((directory) => join(lab.directory, directory));
+    for (const directory of [one, two]) mkdirSync(directory as string);
+    mkdirSync(join(one as string, "tool"));
+    writeFileSync(join(two as string, "tool"), "#!/bin/sh\necho started\n");
+    chmodSync(join(two as string, "tool"), 0o755);
+    const PATH = `/nowhere:${one}:${two}:/usr/bin:/bin`;
+    for (const command of ["tool", "two/tool", `${two}/tool`]) {
+      expect(await lab.startWith({ PATH }, "run", "arm", "--", command).ended).toMatchObject({ stdout: "started\n" });
+    }
+    // An empty part of PATH is the working directory.
+    writeFileSync(join(lab.directory, "here"), "#!/bin/sh\necho here\n");
+    chmodSync(join(lab.directory, "here"), 0o755);
+    for (const path of [":/usr/bin", "/usr/bin:", "/usr/bin::/bin"]) {
+      expect(await lab.startWith({ PATH: path }, "run", "arm", "--", "here").ended).toMatchObject({ stdout: "here\n" });
+    }
+    // Without PATH the C library looks into its own list.
+    expect(await lab.startWith({ PATH: undefined }, "run", "arm", "--", "echo", "by default").ended).toMatchObject({
+      stdout: "by default\n",
+    });
   });
 
   test("ends with all that it left behind, before the name is free [G2]", async ({ lab }) => {

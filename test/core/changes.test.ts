@@ -177,6 +177,12 @@ describe("between two looks at a name", () => {
       ["arm held: held back after damage, since a process whose lock was lost in it may hold the name"],
     ],
     [
+      "a name is not held back any more",
+      heldBy("", null, { of: { lock: { ...lockOf(""), holderInstance: RECOVERY_INSTANCE } } }),
+      heldBy("", null, { state: EXPIRED, of: { lock: { ...lockOf(""), holderInstance: RECOVERY_INSTANCE } } }),
+      ["arm released: free: not held back any more"],
+    ],
+    [
       "the ID changes",
       named(),
       named({ of: { id: OTHER_ID } }),
@@ -240,6 +246,12 @@ describe("between two looks at a name", () => {
       heldBy("a"),
       ", took over from a (PID 42) (crashed)",
       "free: the lock of a (PID 42) (crashed) was removed",
+    ],
+    [
+      { how: "silent", detail: "its command was ended" },
+      heldBy("a"),
+      ", took over from a (PID 42) (silent: its command was ended)",
+      "free: the lock of a (PID 42) (silent: its command was ended) was removed",
     ],
     [
       { how: "revoked", detail: "now!" },

@@ -178,6 +178,9 @@ describe("replaceFile", () => {
       message: expect.stringContaining("mount its directory instead"),
     });
     expect(readFileSync(path, "utf8")).toBe("old");
+    // Now another file of that name is seen, which is no mount.
+    expect(await puppet.call("sh", `mount -t tmpfs none ${directory}; touch "${mounted}"`)).toBe(0);
+    expect(await puppet.call("isMountPoint", mounted)).toBe(false);
   });
 });
 

@@ -18,6 +18,11 @@ test("a line of macOS's ps is a process, with parent, group, session and the sec
   ]);
 });
 
+test("macOS's ps does not list itself: it is a child of who asked, and would be another at each look", () => {
+  const { processes } = parseProcesses(LISTING, () => 0, 612);
+  expect([...processes].map(({ pid }) => pid)).toEqual([1, 613]);
+});
+
 test("a variable of a process is found in what macOS's ps adds to its command, spaces included", () => {
   const listing = parseProcesses(LISTING, () => 0);
   expect(listing.variable(612, "NAMEHOLD_CHAIN")).toBe("01A/7 01B/8");

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { fileSystemKind, isLocalFileSystem } from "../../src/platform/file-system.js";
-import { mountPointOf } from "../../src/platform/linux/mounts.js";
+import { isMountedOn } from "../../src/platform/linux/mounts.js";
 import { itOnLinux } from "./requirements.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
@@ -23,10 +23,35 @@ describe("a file system", () => {
   });
 });
 
-describe("a line of mountinfo", () => {
-  it("names its mount point, whatever characters that has", () => {
-    const line = String.raw`36 35 98:0 / /mnt/a\040b\011c\134d rw,noatime shared:1 - ext4 /dev/root rw`;
-    expect(mountPointOf(line)).toBe("/mnt/a b\tc\\d");
-    expect(mountPointOf("")).toBeUndefined();
+describe("what is mounted on a file", () => {
+  const ROOT = "22 1 8:1 / / rw - ext4 /dev/root rw";
+  const LAB = "36 22 0:40 / /mnt/lab rw - tmpfs none rw";
+  const FILE = "37 36 8:1 /a.json /mnt/lab/a.json rw - ext4 /dev/root rw";
+
+  it.each<readonly [string, readonly string[], boolean]>([
+    ["nothing is", [ROOT, LAB], false],
+    ["a file is", [ROOT, LAB, FILE], true],
+    ["a file is, in whatever order the mounts are listed", [FILE, LAB, ROOT], true],
+    ["a file is, and another on top of it", [ROOT, LAB, FILE, FILE.replace("37 36", "38 37")], true],
+    ["a file is, which a later mount on its directory hides", [ROOT, LAB, FILE, LAB.replace("36 22", "38 36")], false],
+    [
+      "a file is, which a later mount further up hides",
+      [ROOT, LAB, FILE, "38 22 0:41 / /mnt rw - tmpfs none rw"],
+      false,
+    ],
+    [
+      "a file is again, on top of what hides the first",
+      [ROOT, FILE.replace("37 36", "37 22"), LAB, FILE.replace("37 36", "39 36")],
+      true,
+    ],
+    ["a file is, in a changed root whose own mount is not shown", [FILE.replace("37 36", "37 22")], true],
+  ])("is told: %s [G2]", (_what, lines, expected) => {
+    expect(isMountedOn(`${lines.join("\n")}\n`, "/mnt/lab/a.json")).toBe(expected);
+    expect(isMountedOn(`${lines.join("\n")}\n`, "/mnt/lab/b.json")).toBe(false);
+  });
+
+  it("is told whatever characters its path has", () => {
+    const line = String.raw`36 22 98:0 / /mnt/a\040b\011c\134d rw,noatime shared:1 - ext4 /dev/root rw`;
+    expect(isMountedOn(`${ROOT}\n${line}`, "/mnt/a b\tc\\d")).toBe(true);
   });
 });

@@ -402,13 +402,12 @@ describe("sweeping presences", () => {
     expect(readdirSync(directory).toSorted()).toEqual(kept.toSorted());
   });
 
-  it("deletes what a creator left that was killed, but not what one is at work on", () => {
+  it("leaves what others are at work on, of which no lock tells", () => {
     const directory = holdersDirectory();
-    const { presence } = createHere(directory);
-    linkSync(presence.path, join(directory, ".namehold-tmp-living"));
-    writeFileSync(join(directory, ".namehold-tmp-dead"), "");
-    expect(sweepPresences(directory, () => true, 100)).toBe(1);
-    expect(existsSync(join(directory, ".namehold-tmp-living"))).toBe(true);
+    createDead(directory);
+    writeFileSync(join(directory, ".namehold-tmp-not-locked"), "");
+    expect(sweepPresences(directory, () => false, 100)).toBe(1);
+    expect(readdirSync(directory)).toEqual([".namehold-tmp-not-locked"]);
   });
 
   it("looks at no more files than it was told to [G12]", () => {

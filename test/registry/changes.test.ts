@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { NameholdError } from "../../src/core/errors.js";
+import { type ErrorCode, NameholdError } from "../../src/core/errors.js";
 import type { Snapshot } from "../../src/core/record.js";
 import type { ChangesOptions, RegistryChange } from "../../src/registry/changes.js";
 import { LockManager } from "../../src/registry/lock-manager.js";
@@ -12,8 +12,8 @@ import { HEARTBEAT_MS, Lab, TTL_MS } from "./lab.js";
 class WatchedStore extends FaultyStore {
   failure: Error | undefined;
   watchFailure: Error | undefined;
-  /** Of each listing, when this is given, only these names, and then the failure. */
-  damage: { readonly hides: string } | undefined;
+  /** Of each listing, when this is given, all but that name, and then the failure. */
+  damage: { readonly hides: string; readonly code?: ErrorCode } | undefined;
   recovery?: Recovery;
   lists = 0;
   reads = 0;
@@ -28,7 +28,7 @@ class WatchedStore extends FaultyStore {
     try {
       if (this.failure !== undefined) throw this.failure;
       for await (const snapshot of super.list()) if (snapshot.name !== this.damage?.hides) yield snapshot;
-      if (this.damage !== undefined) throw new NameholdError("damaged", `${this.damage.hides} is no entry.`);
+      if (this.damage !== undefined) throw this.#hidden(this.damage);
     } finally {
       this.#listing -= 1;
     }
@@ -37,8 +37,12 @@ class WatchedStore extends FaultyStore {
   override read(name: string): Promise<Snapshot> {
     this.reads += 1;
     if (this.failure !== undefined) return Promise.reject(this.failure);
-    if (this.damage?.hides === name) return Promise.reject(new NameholdError("damaged", `${name} is no entry.`));
+    if (this.damage?.hides === name) return Promise.reject(this.#hidden(this.damage));
     return super.read(name);
+  }
+
+  #hidden({ hides, code = "damaged" }: NonNullable<WatchedStore["damage"]>): NameholdError {
+    return new NameholdError(code, `${hides} could not be read.`);
   }
 
   override async *watch(options: WatchOptions): AsyncIterable<readonly string[] | null> {
@@ -345,6 +349,48 @@ describe("trouble while a registry is watched", () => {
     await lab.clock.advance(1_000);
     expect(await watcher.told()).toEqual(["trouble-over"]);
     expect(watcher.starts).toEqual([["arm"]]);
+  });
+
+  it.each([
+    ["all names", undefined],
+    ["some names", ["arm", "other"]],
+  ])("at the beginning that hides a name makes it no new one: watching %s", async (_what, names) => {
+    const lab = new Lab();
+    for (const name of ["arm", "other"]) await lab.open().registry.resolve(name, NODE);
+    const watcher = new Watcher(lab);
+    watcher.store.damage = { hides: "arm", code: "busy" };
+    await watcher.start(names === undefined ? {} : { names });
+    expect(watcher.starts).toEqual([]);
+    expect(await watcher.told()).toEqual(["trouble"]);
+    watcher.store.damage = undefined;
+    await lab.clock.advance(1_000);
+    expect(await watcher.told()).toEqual(["trouble-over"]);
+    expect(watcher.starts).toEqual([["arm", "other"]]);
+    await lab.open().claim("arm");
+    expect(await watcher.told()).toEqual(["arm held"]);
+  });
+
+  it.each([
+    ["all names", undefined],
+    ["some names", ["arm", "other", "new"]],
+  ])("that is damage at the beginning makes no name new that comes out of it: watching %s", async (_what, names) => {
+    const lab = new Lab();
+    const holder = lab.open();
+    for (const name of ["arm", "other"]) await holder.registry.resolve(name, NODE);
+    const watcher = new Watcher(lab);
+    watcher.store.damage = { hides: "arm" };
+    await watcher.start(names === undefined ? {} : { names });
+    expect(watcher.starts).toEqual([["other"]]);
+    expect(await watcher.told()).toEqual(["trouble"]);
+    await lab.clock.advance(1_000);
+    await holder.claim("new");
+    expect(await watcher.told()).toEqual(["new registered", "new held"]);
+    await holder.registry.rename("other", "another", { force: true });
+    watcher.store.damage = undefined;
+    await lab.clock.advance(60_000);
+    expect(await watcher.told()).toEqual(["trouble-over", "another renamed"]);
+    await holder.claim("arm");
+    expect(await watcher.told()).toEqual(["arm held"]);
   });
 
   it("that no waiting mends ends the watch [G11]", async () => {

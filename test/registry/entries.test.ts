@@ -385,13 +385,28 @@ describe("revoke", () => {
     expect(holder.held).toBe(true);
   });
 
+  it("now tells who held the name, and for how long that one may act", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    const revokeNow = () => b.registry.revoke("robot", { reason: "it hangs", now: true });
+    await a.claim("robot");
+    await lab.clock.advance(4_000);
+    const held = await revokeNow();
+    expect(held.former).toMatchObject({ lock: { holderInstance: a.instance }, state: { lapsesInMs: TTL_MS - 4_000 } });
+    expect(held.former?.isTold).toBe(true);
+    await a.claim("robot");
+    a.kill();
+    expect((await revokeNow()).former?.state).toEqual({ kind: "free", why: "dead" });
+    expect((await revokeNow()).former).toBeNull();
+  });
+
   it("of an unlocked name changes nothing, and of an unknown one is refused [G11]", async () => {
     const lab = new Lab();
     const { registry } = lab.open();
     await registry.resolve("robot", NODE);
     const before = await lab.everything();
     for (const now of [false, true]) {
-      expect(await registry.revoke("robot", { reason: "none", now })).toMatchObject({ revocation: null });
+      expect(await registry.revoke("robot", { reason: "none", now })).toMatchObject({ revocation: null, former: null });
       const unknown = registry.revoke("unknown", { reason: "none", now });
       await expect(unknown).rejects.toMatchObject({ code: "not-found" });
     }
@@ -440,8 +455,8 @@ describe("release on behalf of another", () => {
     b.store.freeze();
     await lab.clock.advance(TTL_MS);
     const { registry } = c;
-    await registry.release("dead");
-    await registry.release("silent");
+    expect(await registry.release("dead")).toBe(true);
+    expect(await registry.release("silent")).toBe(true);
     await expect(registry.release("alive")).rejects.toMatchObject({ code: "held" });
     for (const name of ["dead", "silent"]) expect((await lab.record(name)).entry.lock).toBeNull();
     expect(alive.held).toBe(true);
@@ -469,7 +484,7 @@ describe("release on behalf of another", () => {
     const { registry } = lab.open();
     await registry.resolve("robot", NODE);
     const before = await lab.everything();
-    await registry.release("robot");
+    expect(await registry.release("robot")).toBe(false);
     await expect(registry.release("unknown")).rejects.toMatchObject({ code: "not-found" });
     expect(await lab.everything()).toEqual(before);
   });

@@ -379,10 +379,8 @@ describe("import", () => {
     const twice = registryText({ x: entryText(ID_B), y: entryText(ID_B) });
     for (const merge of [true, false]) {
       const refused = registry.importEntries(twice, { merge });
-      await expect(refused).rejects.toMatchObject({ ...exists, details: { name: "y" } });
-      await expect(refused).rejects.toThrow(
-        `Nothing was imported: "y" would have the ID ${ID_B}, which belongs to "x"`,
-      );
+      await expect(refused).rejects.toMatchObject({ code: "invalid-input", details: { name: "y" } });
+      await expect(refused).rejects.toThrow(`In the data, "x" and "y" have one ID, ${ID_B}.`);
     }
     const taken = registry.importEntries(registryText({ x: entryText(ID_C), y: entryText(ID_A) }));
     await expect(taken).rejects.toMatchObject({ ...exists, details: { name: "y" } });

@@ -37,6 +37,8 @@ const REFUSED = [
   ["src/platform/clock.ts", "const { platform } = process;", "process.platform belongs to src/platform/host.ts"],
   ["src/platform/clock.ts", `import { platform } from "node:os";`, "process.platform belongs to src/platform/host.ts"],
   ["src/platform/clock.ts", "const on = os.platform();", "os.platform belongs to src/platform/host.ts"],
+  ["src/platform/mounts.ts", `readFileSync("/proc/self/mountinfo");`, "/proc belongs to src/platform/linux/"],
+  ["src/stores/json-file/store.ts", "readdirSync(`/proc`);", "/proc belongs to src/platform/linux/"],
 ] as const;
 
 const ALLOWED = [
@@ -46,6 +48,8 @@ const ALLOWED = [
     `import { x } from "../core/timing.js"; const at = [Date.now(), new Date(), Math.random()];`,
   ],
   ["src/platform/host.ts", "const on = process.platform;"],
+  ["src/platform/linux/mounts.ts", `readFileSync("/proc/self/mountinfo"); readdirSync("/proc");`],
+  ["src/cli/app.ts", `const message = "Look into /proc/locks."; const path = "/procedure";`],
   ["src/stores/json-file/store.ts", `import { x } from "../store.js"; import { y } from "../../platform/clock.js";`],
   ["src/stores/json-file/text/splice.ts", `import { x } from "../store.js";`],
   ["src/registry/registry.ts", `import type { Store } from "../stores/store.js"; const at = new Date(0);`],

@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { shellWord } from "../../core/shell-word.js";
 import type { Registry } from "../../registry/registry.js";
+import { missingRegistry } from "../../registry/registry-place.js";
 import type { CleanReport, StaleEntry } from "../../registry/transfer.js";
 import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
-import { displayName, displayTime, print, printable, printJson } from "../output.js";
+import { displayName, displayTime, jsonText, print, printable, printOrTell } from "../output.js";
 import { withProgress } from "../progress.js";
 import { checkCanAsk, confirm } from "../prompt.js";
 import { type Column, formatTable } from "../table.js";
@@ -20,6 +21,8 @@ interface Outcome extends CleanReport {
   /** Names that were shown and are in use again. */
   readonly spared: readonly string[];
   readonly dryRun: boolean;
+  /** That there is no registry; null where there is. */
+  readonly missing: string | null;
 }
 
 const COLUMNS: readonly Column[] = [
@@ -50,15 +53,16 @@ async function clean(options: CleanCommandOptions): Promise<void> {
   const outcome = await withRegistry(options, (registry) =>
     asks ? cleanWhatIsConfirmed(registry, options) : cleanAtOnce(registry, options),
   );
-  if (options.json === true) printJson(outcomeJson(outcome));
-  else print(describe(outcome, options));
+  const text = options.json === true ? jsonText(outcomeJson(outcome)) : describe(outcome, options);
+  if (outcome.dryRun || outcome.removed.length === 0) print(text);
+  else printOrTell(text, gist(outcome));
 }
 
 async function cleanAtOnce(registry: Registry, { olderThan, dryRun = false }: CleanCommandOptions): Promise<Outcome> {
   const report = await withProgress("Reading", (onProgress) =>
     registry.clean({ olderThanDays: olderThan, dryRun, onProgress }),
   );
-  return { ...report, spared: [], dryRun };
+  return { ...report, spared: [], dryRun, missing: missingRegistry(registry.location) };
 }
 
 /** Removes of what was shown what is not in use by then, and nothing else. */
@@ -72,12 +76,13 @@ async function cleanWhatIsConfirmed(registry: Registry, options: CleanCommandOpt
   );
   const removed = new Set(report.removed.map(({ name }) => name));
   const spared = shown.removed.map(({ name }) => name).filter((name) => !removed.has(name));
-  return { ...report, spared, dryRun: false };
+  return { ...report, spared, dryRun: false, missing: null };
 }
 
-function describe({ removed, backup, spared, dryRun }: Outcome, options: CleanCommandOptions): string {
+function describe({ removed, backup, spared, dryRun, missing }: Outcome, options: CleanCommandOptions): string {
   const inUse = spared.length === 0 ? [] : [`In use again, and not removed: ${spared.map(displayName).join(", ")}`];
   if (removed.length === 0 && inUse.length > 0) return inUse.join("\n");
+  if (missing !== null) return `${printable(missing)} There is nothing to remove.`;
   if (removed.length === 0) {
     return `There is nothing to remove: no free name was last seen more than ${options.olderThan} days ago.`;
   }
@@ -85,6 +90,12 @@ function describe({ removed, backup, spared, dryRun }: Outcome, options: CleanCo
   const shown = dryRun || options.force === true ? [table(removed, process.stdout)] : [];
   if (dryRun) return [...shown, `${counted(removed)} would be removed.`].join("\n");
   return [...shown, `Removed ${counted(removed)}.`, ...inUse, ...wayBack(backup, options)].join("\n");
+}
+
+/** What must not be lost with the output. */
+function gist({ removed, backup }: Outcome): string {
+  const kept = backup === null ? "" : ` The registry as it was before is kept in ${backup}`;
+  return `Removed ${counted(removed)}.${kept}`;
 }
 
 function wayBack(backup: string | null, { registryPath }: GlobalOptions): readonly string[] {
@@ -99,7 +110,7 @@ function wayBack(backup: string | null, { registryPath }: GlobalOptions): readon
 function table(entries: readonly StaleEntry[], output: typeof process.stdout | typeof process.stderr): string {
   const rows = entries.map(({ name, entry }) => [
     displayName(name),
-    entry.id,
+    printable(entry.id),
     entry.componentType,
     displayTime(entry.lastSeen),
   ]);

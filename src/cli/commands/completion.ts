@@ -9,10 +9,14 @@ import { print } from "../output.js";
 const DESCRIPTION = [
   "Print the script by which a shell completes namehold's commands, options, values and names with the tab key. To install it:",
   [
-    "bash:        echo 'eval \"$(namehold completion bash)\"' >> ~/.bashrc",
-    "zsh:         echo 'source <(namehold completion zsh)' >> ~/.zshrc (behind compinit)",
-    "fish:        namehold completion fish > ~/.config/fish/completions/namehold.fish",
-    "PowerShell:  namehold completion powershell >> $PROFILE",
+    "# bash",
+    "echo 'eval \"$(namehold completion bash)\"' >> ~/.bashrc",
+    "# zsh: behind the line with compinit",
+    "echo 'source <(namehold completion zsh)' >> ~/.zshrc",
+    "# fish",
+    "namehold completion fish > ~/.config/fish/completions/namehold.fish",
+    "# PowerShell",
+    "namehold completion powershell >> $PROFILE",
   ].join("\n"),
   "Names come from the registry file that -r on the line names, else from the one that namehold would use there. It is only read: completion never makes, locks or changes anything. Names with control characters are left out, as are all names of a file of more than 8 MiB, and of a database.",
   "The script for PowerShell is tested in what it asks and is answered, and has not been run in PowerShell.",

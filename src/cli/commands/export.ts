@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
-import { isAbsolute } from "node:path";
 import type { Command } from "commander";
 import { RegistryError } from "../../core/errors.js";
 import type { Registry } from "../../registry/registry.js";
+import { missingRegistry } from "../../registry/registry-place.js";
 import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
 import { print, printable, printJson } from "../output.js";
 import { checkOutputFile, writeOutputFile } from "../output-file.js";
@@ -18,9 +17,9 @@ const STDOUT = "-";
 export function addExportCommand(program: Command): void {
   defineCommand(program, {
     usage: "export",
-    summary: "write the whole registry as JSON",
+    summary: "write all entries as JSON",
     description:
-      "Write the whole registry as JSON, without locks, for namehold import and for MADSci. A registry that is missing, busy or damaged is a failure, and nothing is written then.",
+      "Write all entries to the letter as JSON, without locks, for namehold import and for MADSci. Of the registry file itself (when it was made, members that namehold does not know) nothing is in it. A registry that is missing, busy or damaged is a failure, and nothing is written then.",
     examples: ["namehold export", "namehold export --output names.json"],
     failures: ["not-found"],
   })
@@ -58,10 +57,8 @@ async function readOut(registry: Registry): Promise<{ readonly text: string; rea
 
 /** That there is no registry is most often a wrong path; a file without names would look like a good backup. */
 function refuseMissing({ location }: Registry): void {
-  // Not every store is a file.
-  if (!isAbsolute(location) || existsSync(location)) return;
-  throw new RegistryError(
-    "not-found",
-    `There is no registry ${location}, so there is nothing to export. Name another with -r, or make one: namehold init.`,
-  );
+  const missing = missingRegistry(location);
+  if (missing === null) return;
+  const remedy = "Name another with -r, or make one: namehold init.";
+  throw new RegistryError("not-found", `${missing} Nothing was exported. ${remedy}`);
 }

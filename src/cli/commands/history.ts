@@ -1,17 +1,17 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { WallMs } from "../../core/timing.js";
 import { systemClock } from "../../platform/clock.js";
-import { type Hold, stateAt } from "../../registry/history.js";
+import type { Hold } from "../../registry/history.js";
 import type { Registry } from "../../registry/registry.js";
+import { missingRegistry } from "../../registry/registry-place.js";
 import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
-import { holdJson, holdText, thenText, whoText } from "../history-view.js";
-import { describeMoment, parseMoment } from "../moment.js";
+import { holdJson, holdText, stateThen, thenText, whoText } from "../history-view.js";
+import { describeMoment, type Moment, parseMoment } from "../moment.js";
 import { displayName, displayTime, print, printable, printJson, tell } from "../output.js";
-import { formatTable, type Row } from "../table.js";
+import { fitsTable, formatBlocks, formatTable, type Row } from "../table.js";
 import { widthOf } from "../terminal.js";
 
 interface HistoryOptions extends GlobalOptions {
-  readonly at?: WallMs;
+  readonly at?: Moment;
   readonly limit: number;
 }
 
@@ -23,7 +23,7 @@ export function addHistoryCommand(program: Command): void {
     usage: "history [name-or-id]",
     summary: "show who held a name, from when to when, and how it ended",
     description:
-      "Show who held a name, or any name: from when to when, how it ended, and with which fencing token. A hold ends released (given up by its holder), crashed (its process was found dead), silent (no heartbeat for its TTL), revoked (by an operator), renamed, or lost (taken away otherwise). Holds under earlier names of the same ID are shown as well. What Python processes did is inferred from the registry file, and marked *. The record is bounded: the oldest holds are forgotten.",
+      "Show who held a name, or any name: from when to when, how it ended, and with which fencing token. A hold ends released (given up by its holder), crashed (its process was found dead), silent (it gave no sign of life in time; its process may have been stopped, and gone on), revoked (by an operator), renamed, or lost (taken away otherwise). Holds under earlier names of the same ID are shown as well. What Python processes did is inferred from the registry file, and marked *. The record is bounded, and for people: the oldest holds are forgotten, and one that could not be recorded (on a full disk) is missing.",
     argumentTexts: { "name-or-id": "a name, also a former one; where there is none, an ID (default: all names)" },
     examples: [
       "namehold history",
@@ -36,7 +36,7 @@ export function addHistoryCommand(program: Command): void {
     .addOption(
       new Option(
         "--at <time>",
-        "who held what at that moment: 02:13 or 02:13:20 (the last such local time), 2026-11-23T02:13Z (local without a zone), or -15m",
+        "who held what at that moment: 02:13 or 02:13:20 (the last such local time), 2026-11-23T02:13Z (local without a zone), or -15m, -30d; 02:13 is the whole minute",
       ).argParser((text) => parseMoment(text, systemClock.wallMs())),
     )
     .addOption(
@@ -52,6 +52,7 @@ export function addHistoryCommand(program: Command): void {
 interface Report {
   readonly nameOrId: string | undefined;
   readonly options: HistoryOptions;
+  readonly location: string;
   /** All that is on record. */
   readonly holds: readonly Hold[];
 }
@@ -61,6 +62,7 @@ async function history(nameOrId: string | undefined, options: HistoryOptions): P
   const { names, ...report } = await withRegistry(options, async (registry) => ({
     nameOrId,
     options,
+    location: registry.location,
     holds: await registry.history(nameOrId),
     names: at === undefined || nameOrId !== undefined ? [] : await namesAt(registry, at),
   }));
@@ -72,35 +74,41 @@ function showHistory(report: Report): void {
   const shown = limited(report.holds, report.options);
   if (report.options.json === true) printJson(shown.map(holdJson));
   else if (shown.length > 0) print(tableOf(shown, report));
-  else print(`No hold of ${about(report)} is on record.`);
+  else print(printable(missingRegistry(report.location) ?? `No hold of ${about(report)} is on record.`));
 }
 
 /** @param names the names that existed then, where all are asked about */
-function showMoment(report: Report, at: WallMs, names: readonly string[]): void {
-  const held = report.holds.filter((hold) => stateAt(hold, at) !== undefined);
+function showMoment(report: Report, at: Moment, names: readonly string[]): void {
+  const held = report.holds.filter((hold) => stateThen(hold, at) !== undefined);
   const holders = new Set(held.map(({ name }) => name));
   const free = names.filter((name) => !holders.has(name));
+  const knownSince = report.holds.length === 0 ? null : Math.min(...report.holds.map(({ since }) => since));
   if (report.options.json === true) {
-    const holds = held.map((hold) => ({ ...holdJson(hold), at_that_time: stateAt(hold, at) }));
-    printJson({ at: new Date(at).toISOString(), holds, not_held: free });
+    const holds = held.map((hold) => ({ ...holdJson(hold), at_that_time: stateThen(hold, at) }));
+    printJson({
+      at: new Date(at.from).toISOString(),
+      at_until: new Date(at.to).toISOString(),
+      known_since: knownSince === null ? null : new Date(knownSince).toISOString(),
+      holds,
+      no_hold_on_record: free,
+    });
     return;
   }
-  print(`At ${describeMoment(at)}:`);
+  print(`At ${describeMoment(at.from)}:`);
   if (held.length > 0) print(tableOf(held, report, at));
   else print(`Nobody is known to have held ${about(report)}.`);
-  if (free.length > 0) print(`Not held: ${listed(free)}.`);
+  if (free.length > 0) print(`No hold on record: ${listed(free)}.`);
   const lines = held.length > 0 || report.nameOrId === undefined ? [] : neighbours(report.holds, at);
   for (const line of lines) print(line);
-  const oldest = Math.min(...report.holds.map(({ since }) => since));
-  if (at < oldest && Number.isFinite(oldest)) {
-    print(`The oldest hold on record began at ${displayTime(oldest)}: what was before it is not known.`);
+  if (knownSince !== null && at.from < knownSince) {
+    print(`The oldest hold on record began at ${displayTime(knownSince)}: what was before it is not known.`);
   }
 }
 
 /** What came before and after a moment at which nobody held the name. */
-function neighbours(holds: readonly Hold[], at: WallMs): readonly string[] {
-  const before = holds.filter((hold) => hold.kind === "ended").find(({ until }) => until <= at);
-  const after = holds.findLast(({ since }) => since > at);
+function neighbours(holds: readonly Hold[], { from, to }: Moment): readonly string[] {
+  const before = holds.filter((hold) => hold.kind === "ended").find(({ until }) => until <= from);
+  const after = holds.findLast(({ since }) => since > to);
   return [
     ...(before === undefined
       ? []
@@ -113,7 +121,7 @@ function sentence(hold: Hold): string {
   return `${displayName(hold.name)} by ${whoText(hold)}, ${holdText(hold)}`;
 }
 
-function tableOf(holds: readonly Hold[], { nameOrId }: Report, at?: WallMs): string {
+function tableOf(holds: readonly Hold[], { nameOrId }: Report, at?: Moment): string {
   const showsName = holds.some(({ name }) => name !== nameOrId);
   const rows = holds.map((hold): Row => {
     const until = hold.kind === "ended" ? displayTime(hold.until) : "";
@@ -128,15 +136,16 @@ function tableOf(holds: readonly Hold[], { nameOrId }: Report, at?: WallMs): str
     ];
   });
   const columns = [
-    ...(showsName ? [{ title: "Name", widthMin: 12 }] : []),
+    ...(showsName ? [{ title: "Name", widthMin: 8 }] : []),
     ...(at === undefined ? [] : [{ title: "At that time" }]),
     { title: "From" },
     { title: "To" },
-    { title: "How it ended", widthMin: 16 },
-    { title: "Holder", widthMin: 14 },
+    { title: "How it ended", widthMin: 8 },
+    { title: "Holder", widthMin: 8 },
     { title: "Token", optional: true },
   ];
-  const table = formatTable(columns, rows, widthOf(process.stdout));
+  const width = widthOf(process.stdout);
+  const table = fitsTable(columns, rows, width) ? formatTable(columns, rows, width) : formatBlocks(columns, rows);
   if (!holds.some((hold) => hold.kind === "ended" && hold.observed)) return table;
   return `${table}\n* Nobody told of this end: it is inferred from the registry file, and "To" is the latest that it can have been.`;
 }
@@ -146,9 +155,9 @@ function limited(holds: readonly Hold[], { limit }: HistoryOptions): readonly Ho
   return holds.slice(0, limit);
 }
 
-async function namesAt(registry: Registry, at: WallMs): Promise<readonly string[]> {
+async function namesAt(registry: Registry, at: Moment): Promise<readonly string[]> {
   const names: string[] = [];
-  for await (const { name, entry } of registry.list()) if (entry.createdAt <= at) names.push(name);
+  for await (const { name, entry } of registry.list()) if (entry.createdAt <= at.to) names.push(name);
   return names;
 }
 

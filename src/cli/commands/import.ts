@@ -3,9 +3,9 @@ import { isNameholdError, NameholdError } from "../../core/errors.js";
 import type { Registry } from "../../registry/registry.js";
 import type { ImportOptions, ImportReport } from "../../registry/transfer.js";
 import { defineCommand, type GlobalOptions, UsageError, withRegistry } from "../command-definition.js";
-import { importChanges, importCounts, importJson } from "../import-view.js";
+import { importChanges, importCounts, importJson, importResult } from "../import-view.js";
 import { readInput, STDIN } from "../input-file.js";
-import { print, printable, printJson } from "../output.js";
+import { jsonText, print, printOrTell } from "../output.js";
 import { withProgress } from "../progress.js";
 import { checkCanAsk, confirm } from "../prompt.js";
 
@@ -48,21 +48,21 @@ async function importFile(file: string, command: Command): Promise<void> {
   const { dryRun = false, force = false, revokeHeld = false, replace = false } = options;
   if (revokeHeld && !replace) throw new UsageError("--revoke-held goes with --replace", command);
   const asks = !dryRun && !force;
-  if (asks) checkCanAnswer(file);
-  const text = await readInput(file);
+  if (asks && file === STDIN) throw stdinCannotAnswer();
+  const data = await readInput(file);
+  if (asks) checkCanAsk(ANSWERING_OPTIONS);
   const request: ImportOptions = { merge: !replace, force: revokeHeld };
   const report = await withRegistry(options, async (registry) => {
-    const source: ImportSource = { file, text, registry };
+    const source: ImportSource = { file, text: data, registry };
     if (asks) return importWhatIsConfirmed(source, request);
     return importEntries(source, { ...request, dryRun });
   });
-  if (options.json === true) printJson(importJson(report, dryRun));
-  else {
-    // What was asked about has been shown.
-    if (!asks) print(importChanges(report, file));
-    print(`${dryRun ? "It would be" : "Imported:"} ${importCounts(report)}`);
-    if (report.backup !== null) print(`The registry as it was before is kept in ${printable(report.backup)}`);
-  }
+  const result = importResult(report, dryRun);
+  // What was asked about has been shown.
+  const lines = asks ? result : [importChanges(report, file), ...result];
+  const text = options.json === true ? jsonText(importJson(report, dryRun)) : lines.join("\n");
+  if (dryRun) print(text);
+  else printOrTell(text, result.join(". "));
   if (dryRun && report.refusal !== null) throw report.refusal;
 }
 
@@ -90,16 +90,17 @@ function importEntries({ registry, text, file }: ImportSource, options: ImportOp
   );
 }
 
-function checkCanAnswer(file: string): void {
-  const remedy = "Say --force to import without a question, or --dry-run to see what would change.";
-  if (file !== STDIN) {
-    checkCanAsk(remedy);
-    return;
-  }
-  throw new NameholdError("invalid-input", `Standard input is what is imported, and cannot answer. ${remedy}`);
+const ANSWERING_OPTIONS = "Say --force to import without a question, or --dry-run to see what would change.";
+
+function stdinCannotAnswer(): NameholdError {
+  const why = "Standard input is what is imported, and cannot answer.";
+  return new NameholdError("invalid-input", `${why} ${ANSWERING_OPTIONS}`);
 }
 
 function withFile(error: NameholdError, file: string): NameholdError {
   const from = file === STDIN ? "standard input" : file;
-  return new NameholdError("invalid-input", `Cannot import from ${from}. ${error.message}`, { cause: error });
+  return new NameholdError("invalid-input", `Cannot import from ${from}. ${error.message}`, {
+    ...error.details,
+    cause: error,
+  });
 }

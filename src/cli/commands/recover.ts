@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { FAILURES } from "../../core/errors.js";
+import { missingRegistry } from "../../registry/registry-place.js";
 import type { DamageReport } from "../../stores/store.js";
 import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
 import { displayName, print, printable, printJson } from "../output.js";
@@ -22,15 +23,21 @@ export function addRecoverCommand(program: Command): void {
 }
 
 async function recover(options: RecoverOptions): Promise<void> {
-  const { report, accepted } = await withRegistry(options, async ({ store: { recovery } }) => {
+  const { report, accepted, missing } = await withRegistry(options, async (registry) => {
+    const { recovery } = registry;
     const found = (await recovery?.inspect()) ?? null;
-    if (found === null || recovery === undefined || options.accept !== true) return { report: found, accepted: false };
-    return { report: await recovery.accept(), accepted: true };
+    // A file that is whole may have entries that are none: the list fails for them, and tells which.
+    if (found === null) await Array.fromAsync(registry.list());
+    const missing = found === null ? missingRegistry(registry.location) : null;
+    if (found === null || recovery === undefined || options.accept !== true) {
+      return { report: found, accepted: false, missing };
+    }
+    return { report: await recovery.accept(), accepted: true, missing };
   });
   if (report !== null && !accepted) process.exitCode = FAILURES.damaged.exitStatus;
   if (options.json === true)
     printJson({ damaged: report !== null, accepted, ...(report === null ? {} : reportJson(report)) });
-  else if (report === null) print("Nothing is damaged.");
+  else if (report === null) print(printable(missing ?? "Nothing is damaged."));
   else print(describe(report, accepted));
 }
 

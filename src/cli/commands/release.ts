@@ -8,7 +8,7 @@ export function addReleaseCommand(program: Command): void {
     usage: "release <name>",
     summary: "clear the lock that a process which is gone left on a name",
     description:
-      "Clear the lock that a process which is gone left on a name. A live holder keeps it: see namehold revoke. (A crashed holder does not block the next one, so that this is seldom needed.)",
+      "Clear the lock that a process which is gone left on a name. A live holder keeps it: see namehold revoke. (A crashed or silent holder does not block the next one, so that this is seldom needed.)",
     argumentTexts: { name: "a name whose holder is gone" },
     examples: ["namehold release liquidhandler_1"],
     failures: ["not-found", "held"],
@@ -18,13 +18,13 @@ export function addReleaseCommand(program: Command): void {
 }
 
 async function release(name: string, options: GlobalOptions): Promise<void> {
-  await withRegistry(options, (registry) =>
+  const released = await withRegistry(options, (registry) =>
     registry.release(name).catch((error: unknown) => {
       if (!isNameholdError(error, "held")) throw error;
       const message = `${error.message} To end a live holder's lock, use namehold revoke.`;
       throw new RegistryLockError("held", message, { ...error.details, cause: error });
     }),
   );
-  if (options.json === true) printJson({ name, released: true });
-  else print(`${displayName(name)} has no lock.`);
+  if (options.json === true) printJson({ name, released });
+  else print(released ? `${displayName(name)} is free: its lock was removed.` : `${displayName(name)} had no lock.`);
 }

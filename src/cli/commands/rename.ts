@@ -1,7 +1,8 @@
 import type { Command } from "commander";
-import { isNameholdError, RegistryLockError } from "../../core/errors.js";
+import { isNameholdError, type NameholdError, RegistryLockError } from "../../core/errors.js";
+import { RECOVERY_INSTANCE } from "../../core/lock-rules.js";
 import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
-import { displayName, print, printJson } from "../output.js";
+import { displayName, print, printable, printJson } from "../output.js";
 
 interface RenameOptions extends GlobalOptions {
   readonly force?: boolean;
@@ -27,12 +28,17 @@ async function rename(from: string, to: string, options: RenameOptions): Promise
   const id = await withRegistry(options, (registry) =>
     registry.rename(from, to, { force: options.force === true }).catch((error: unknown) => {
       if (!isNameholdError(error, "held")) throw error;
-      throw new RegistryLockError("held", `${error.message} Stop it first, or use --force.`, {
-        ...error.details,
-        cause: error,
-      });
+      throw new RegistryLockError("held", `${error.message}${remedy(error, to)}`, { ...error.details, cause: error });
     }),
   );
   if (options.json === true) printJson({ from, to, id });
-  else print(`Renamed ${displayName(from)} to ${displayName(to)}. Its ID stays ${id}.`);
+  else print(`Renamed ${displayName(from)} to ${displayName(to)}. Its ID stays ${printable(id)}.`);
+}
+
+/** Nobody can be told to give up what is kept from all: there the message says how long that lasts. */
+function remedy({ details: { name, heldBy } }: NameholdError, to: string): string {
+  if (heldBy?.instance === RECOVERY_INSTANCE) return "";
+  return name === to
+    ? " It was its name before, and is kept from others until then."
+    : " Stop it first, or use --force.";
 }

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
-import { RegistryError } from "../../core/errors.js";
-import { quoteName } from "../../core/name.js";
+import { notFound } from "../../registry/registry-place.js";
 import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
-import { print, printJson } from "../output.js";
+import { print, printable, printJson } from "../output.js";
 
 export function addResolveCommand(program: Command): void {
   defineCommand(program, {
@@ -21,12 +20,11 @@ async function resolve(name: string, options: GlobalOptions): Promise<void> {
   const { entry, state } = await withRegistry(options, async (registry) => {
     const found = await registry.entry(name);
     if (found !== null) return found;
-    const message = `There is no name ${quoteName(name)} in ${registry.location}. See namehold list.`;
-    throw new RegistryError("not-found", message, { name });
+    throw notFound(name, registry.location);
   });
   if (options.json === true) {
     printJson({ name, id: entry.id, type: entry.componentType, locked: state.kind === "held" });
   } else {
-    print(entry.id);
+    print(printable(entry.id));
   }
 }

@@ -10,6 +10,7 @@ import type { Registry } from "../../registry/registry.js";
 import { defineCommand, type GlobalOptions, UsageError, withRegistry } from "../command-definition.js";
 import { parseDuration } from "../duration.js";
 import { displayTime, tell, tellWithoutWaiting } from "../output.js";
+import { checkCommand } from "../run/command-lookup.js";
 import { holdCommand } from "../run/hold-command.js";
 import { SignalForwarding, signalStatus } from "../run/signal-forwarding.js";
 
@@ -76,6 +77,7 @@ export function addRunCommand(program: Command, argv: readonly string[]): void {
     )
     .action(async (_name: string, _command: string[], _options: unknown, self: Command) => {
       const [name, command] = nameAndCommand(self, argv);
+      checkCommand(command[0] ?? "");
       process.exitCode = await run(name, command, self.optsWithGlobals<RunOptions>());
     });
 }

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
-import { RegistryError } from "../../core/errors.js";
-import { quoteName } from "../../core/name.js";
-import type { NamedEntry } from "../../registry/registry.js";
+import type { LockState } from "../../core/lock-rules.js";
+import type { NamedEntry, Registry } from "../../registry/registry.js";
+import { notFound } from "../../registry/registry-place.js";
 import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
-import { entryDetailsJson, entryStatus, holderText } from "../entry-view.js";
+import { entryDetailsJson, entryStatus, holdersLock, holderText, statusInWords } from "../entry-view.js";
 import { displayDuration, displayName, displayTime, print, printable, printJson } from "../output.js";
+import { type StoredMetadata, storedMetadata } from "../stored-metadata.js";
 
 export function addShowCommand(program: Command): void {
   defineCommand(program, {
@@ -21,26 +22,31 @@ export function addShowCommand(program: Command): void {
 }
 
 async function show(nameOrId: string, options: GlobalOptions): Promise<void> {
-  const named = await withRegistry(options, async (registry) => {
+  const { named, metadata } = await withRegistry(options, async (registry) => {
     const found = await registry.find(nameOrId);
-    if (found !== null) return found;
-    const message = `There is no name or ID ${quoteName(nameOrId)} in ${registry.location}. See namehold list.`;
-    throw new RegistryError("not-found", message, { name: nameOrId });
+    if (found !== null) return { named: found, metadata: await metadataOf(registry, found) };
+    throw notFound(nameOrId, registry.location, { what: "name or ID" });
   });
-  if (options.json === true) printJson(entryDetailsJson(named));
+  if (options.json === true) printJson(entryDetailsJson(named, metadata));
   else
     print(
-      details(named)
+      details(named, metadata)
         .map(([label, text]) => `${label.padEnd(10)} ${text}`)
         .join("\n"),
     );
 }
 
-function details(named: NamedEntry): readonly (readonly [string, string])[] {
+async function metadataOf(registry: Registry, { name, entry }: NamedEntry): Promise<StoredMetadata> {
+  const { record } = await registry.store.read(name);
+  // Removed in between, it is shown as it was found.
+  return storedMetadata(record?.source ?? JSON.stringify({ metadata: entry.metadata }));
+}
+
+function details(named: NamedEntry, metadata: StoredMetadata): readonly (readonly [string, string])[] {
   const { name, entry, token, waiters, revocation } = named;
   return [
     ["Name", displayName(name)],
-    ["ID", entry.id],
+    ["ID", printable(entry.id)],
     ["Type", entry.componentType],
     ["Status", statusText(named)],
     ...lockRows(named),
@@ -52,21 +58,30 @@ function details(named: NamedEntry): readonly (readonly [string, string])[] {
     ["Created", displayTime(entry.createdAt)],
     ["Last seen", displayTime(entry.lastSeen)],
     ...(entry.workcellId === null ? [] : [["Workcell", printable(entry.workcellId)] as const]),
-    ...(Object.keys(entry.metadata).length === 0
-      ? []
-      : [["Metadata", printable(JSON.stringify(entry.metadata))] as const]),
+    ...(metadata.text === "" ? [] : [["Metadata", printable(metadata.text)] as const]),
   ];
 }
 
 function statusText(named: NamedEntry): string {
   const status = entryStatus(named);
   const { state } = named;
-  if (state.kind === "free") return status === "crashed" ? `crashed (its lock is free to take: ${state.why})` : status;
+  if (state.kind === "free")
+    return status === "free" ? status : `${status} (${FREE_TEXTS[state.why]}; anybody may take it)`;
+  if (status === "held-back")
+    return `${statusInWords(named)} (the registry was damaged: a process whose lock was lost in it may hold the name)`;
   const lapse = `free in ${displayDuration(state.lapsesInMs)} ${status === "revoked" ? "at the latest" : "unless it is refreshed"}`;
   return `${status} (${state.decided ? lapse : "by its written times it is over, but the clock cannot be trusted to say so"})`;
 }
 
-function lockRows({ entry: { lock } }: NamedEntry): readonly (readonly [string, string])[] {
+const FREE_TEXTS = {
+  "no lock": "it has no lock",
+  dead: "its process is dead",
+  silent: "no sign of life for its TTL; its process may be stopped, and may go on",
+  expired: "its lock has expired; its process may be stopped, and may go on",
+} as const satisfies Record<(LockState & { readonly kind: "free" })["why"], string>;
+
+function lockRows({ entry }: NamedEntry): readonly (readonly [string, string])[] {
+  const lock = holdersLock(entry.lock);
   if (lock === null) return [];
   return [
     ["Holder", printable(`${holderText(lock)}, instance ${lock.holderInstance}`)],

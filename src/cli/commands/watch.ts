@@ -2,6 +2,7 @@ import { isatty } from "node:tty";
 import type { Command } from "commander";
 import type { NameChange, NameChangeKind } from "../../core/changes.js";
 import { quoteName } from "../../core/name.js";
+import { printableJson } from "../../core/printable.js";
 import { systemClock } from "../../platform/clock.js";
 import { hasLostReader } from "../../platform/output-reader.js";
 import type { RegistryChange, StoreChange } from "../../registry/changes.js";
@@ -82,7 +83,7 @@ function tellStart({ location }: Registry, names: readonly string[], { states, o
   const known = new Set(states.map(({ name }) => name));
   const unknown = names.filter((name) => !known.has(name)).map(quoteName);
   if (unknown.length > 0) tell(`Not registered yet, and watched for: ${unknown.join(", ")}.`);
-  if (!isatty(STDERR) && options.verbose !== true) return;
+  if ((!isatty(STDERR) || options.json === true) && options.verbose !== true) return;
   const what = names.length === 0 ? "all names" : names.map(quoteName).join(", ");
   tell(`Watching ${what} of ${location}. Ctrl-C ends it.`);
 }
@@ -90,7 +91,7 @@ function tellStart({ location }: Registry, names: readonly string[], { states, o
 async function show(change: RegistryChange, json: boolean): Promise<void> {
   const isOfStore = isStoreChange(change);
   if (isOfStore) tell(change.words);
-  if (json) await write(JSON.stringify(isOfStore ? storeChangeJson(change) : nameChangeJson(change)));
+  if (json) await write(printableJson(JSON.stringify(isOfStore ? storeChangeJson(change) : nameChangeJson(change))));
   else if (!isOfStore) {
     const words = COLOURS[change.kind](printable(change.words));
     await write(`${displayTime(change.at)}  ${displayName(change.name)}  ${words}`);

@@ -41,8 +41,9 @@ export class CommandJob implements CommandMembers {
     this.#spared.push(process);
   }
 
-  enclose(): void {
+  enclose(): readonly ProcessRef[] {
     this.#job = this.#join();
+    return [];
   }
 
   remember(): void {}

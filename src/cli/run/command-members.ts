@@ -8,10 +8,14 @@ export interface CommandMembers {
   readonly canReplaceGuardian: boolean;
   /** Whether the command gets a session, a process group and the presence descriptor of its own. */
   readonly areSession: boolean;
-  /** A process that looks as if it were the command's and is not. */
+  /** A process that looks as if it were the command's, and neither is nor starts any of it. */
   spare(process: ProcessRef): void;
-  /** To be called before the command is started, after its guardian. */
-  enclose(): void;
+  /**
+   * To be called before the command is started, after its guardian.
+   *
+   * @returns other children of this process, which were there before it was `run`: spared here, for the guardian to spare
+   */
+  enclose(): readonly ProcessRef[];
   /** To be called now and then: notes what could not be found any more if `run` were killed now. */
   remember(): void;
   /** The command itself. */

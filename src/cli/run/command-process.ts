@@ -80,7 +80,8 @@ function whenEnded(child: ChildProcess): Promise<CommandEnd> {
   });
 }
 
-function notStarted(file: string, cause: unknown): CommandNotStarted {
+/** @param cause an error with an errno name */
+export function notStarted(file: string, cause: unknown): CommandNotStarted {
   const code = (cause as NodeJS.ErrnoException).code;
   const command = JSON.stringify(file);
   if (code === "ENOENT") {

@@ -15,6 +15,7 @@ export class CommandProcesses implements CommandMembers {
   readonly areSession = true;
   readonly #table: ProcessTable;
   readonly #mark: string;
+  readonly #run: ProcessRef;
   readonly #presence: LockedFile | undefined;
   readonly #lineage: Lineage;
   readonly #spared = new Map<number, ProcessRef>();
@@ -26,20 +27,28 @@ export class CommandProcesses implements CommandMembers {
   constructor(options: CommandMembersOptions, table: ProcessTable, run: ProcessRef) {
     this.#mark = options.mark;
     this.#table = table;
+    this.#run = run;
     this.#presence = options.presenceFd === undefined ? undefined : table.lockedFile(options.presenceFd);
     this.#lineage = new Lineage(run);
     this.spare({ pid: process.pid, startTicks: table.read(process.pid)?.startTicks ?? null });
   }
 
-  /** A process that has the presence descriptor and is not the command's. */
+  /** A process that is not the command's, though it has the presence descriptor, or is a child of `run`. */
   spare(process: ProcessRef): void {
     this.#spared.set(process.pid, process);
+    this.#lineage.exclude(process);
   }
 
   /** Orphans of the command become children of this process. Not where it has others, which are none of the command's. */
-  enclose(): void {
-    const children = [...this.#table.look().processes].filter(({ parent }) => parent === process.pid);
-    if (children.every((child) => child.ended || this.#isSpared(child))) this.#table.orphans?.adopt();
+  enclose(): readonly ProcessRef[] {
+    const children = [...this.#table.look().processes].filter(({ parent }) => parent === this.#run.pid);
+    const bystanders = children
+      .filter((child) => !child.ended && !this.#isSpared(child))
+      .map(({ pid, startTicks }) => ({ pid, startTicks }));
+    if (bystanders.length === 0) this.#table.orphans?.adopt();
+    // Their start may be no earlier than the command's: some systems tell it by the second.
+    for (const bystander of bystanders) this.spare(bystander);
+    return bystanders;
   }
 
   remember(): void {

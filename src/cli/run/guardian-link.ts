@@ -4,6 +4,7 @@ import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { NameholdError } from "../../core/errors.js";
 import type { Clock, MonotonicMs } from "../../core/timing.js";
+import { tellsInJson } from "../output.js";
 import { type ProcessRef, processRef, thisProcess } from "./command-members.js";
 import { eachLine, type ToGuardian } from "./guardian-protocol.js";
 
@@ -36,7 +37,7 @@ const GUARDIAN_PATH = fileURLToPath(new URL("../guardian.js", import.meta.url));
 export class GuardianLink {
   readonly #options: GuardianOptions;
   #guardian: GuardianProcess | undefined;
-  #leader: ProcessRef | undefined;
+  #command: Extract<ToGuardian, { readonly kind: "command" }> | undefined;
   #killAt: MonotonicMs | undefined;
   #isDone = false;
 
@@ -51,9 +52,9 @@ export class GuardianLink {
     return link;
   }
 
-  command(leader: ProcessRef): void {
-    this.#leader = leader;
-    this.#tell({ kind: "command", leader });
+  command(leader: ProcessRef, bystanders: readonly ProcessRef[]): void {
+    this.#command = { kind: "command", leader, bystanders };
+    this.#tell(this.#command);
   }
 
   alive(deadline: MonotonicMs): void {
@@ -82,14 +83,14 @@ export class GuardianLink {
     const ready = whenReady(guardian, this.#options.onEnding);
     if (guardian.pid !== undefined) this.#options.onStarted(processRef(guardian.pid));
     this.#tell({ kind: "guard", name, mark, ttlMs, deadline: deadline(), run: thisProcess() });
-    if (this.#leader !== undefined) this.#tell({ kind: "command", leader: this.#leader });
+    if (this.#command !== undefined) this.#tell(this.#command);
     if (this.#killAt !== undefined) this.#tell({ kind: "ending", killAt: this.#killAt });
     await ready;
   }
 
   #exited(startedAt: MonotonicMs): void {
     if (this.#isDone) return;
-    if (this.#leader !== undefined && !this.#options.canBeReplaced) {
+    if (this.#command !== undefined && !this.#options.canBeReplaced) {
       this.#options.onGone(noGuardian("it has ended"));
       return;
     }
@@ -106,7 +107,7 @@ export class GuardianLink {
 }
 
 function spawnGuardian(presenceFd: number | undefined): GuardianProcess {
-  const args = presenceFd === undefined ? [] : ["--presence"];
+  const args = [...(presenceFd === undefined ? [] : ["--presence"]), ...(tellsInJson() ? ["--json"] : [])];
   const guardian = spawn(process.execPath, [GUARDIAN_PATH, ...args], {
     cwd: "/",
     detached: true,

@@ -12,7 +12,8 @@ export type ToGuardian =
       readonly deadline: MonotonicMs;
       readonly run: ProcessRef;
     }
-  | { readonly kind: "command"; readonly leader: ProcessRef }
+  /** The command runs. Bystanders are children of `run` that it has not started. */
+  | { readonly kind: "command"; readonly leader: ProcessRef; readonly bystanders: readonly ProcessRef[] }
   /** A sign of life: the name is held until `deadline`. */
   | { readonly kind: "alive"; readonly deadline: MonotonicMs }
   /** `run` has told the command to end, and will kill it at `killAt`. */

@@ -1,12 +1,11 @@
 import { inspect } from "node:util";
-import { FAILURES, type NameholdError } from "../../core/errors.js";
+import { FAILURES, messageOf, NameholdError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
 import { type Clock, later, type MonotonicMs } from "../../core/timing.js";
 import { tellServiceManager } from "../../platform/service-manager.js";
 import type { Claim } from "../../registry/claim.js";
-import { messageOf } from "../failure-report.js";
 import { commandMark } from "./command-mark.js";
-import { type CommandMembers, membersToStart, processRef } from "./command-members.js";
+import { type CommandMembers, membersToStart, type ProcessRef, processRef } from "./command-members.js";
 import { type CommandEnd, type StartedCommand, startCommand } from "./command-process.js";
 import { DueWatch } from "./due-watch.js";
 import { endProcesses } from "./end-processes.js";
@@ -16,7 +15,10 @@ import { type SignalForwarding, signalStatus } from "./signal-forwarding.js";
 import { stopTimes, tickMs } from "./stop-times.js";
 
 /** What holding needs of a claim. */
-export type HeldClaim = Pick<Claim, "name" | "id" | "token" | "held" | "signal" | "loss" | "deadline" | "release"> & {
+export type HeldClaim = Pick<
+  Claim,
+  "name" | "id" | "token" | "held" | "signal" | "loss" | "deadline" | "lost" | "release"
+> & {
   on(event: "refreshed" | "lost", listener: () => void): unknown;
   on(event: "jeopardy", listener: (event: { readonly error: unknown }) => void): unknown;
 };
@@ -69,8 +71,10 @@ export async function holdCommand(claim: HeldClaim, command: readonly string[], 
 interface HoldParts {
   readonly processes: CommandMembers;
   readonly guardian: GuardianLink;
+  /** Children of this process that are none of the command's. */
+  readonly bystanders: readonly ProcessRef[];
   readonly command: StartedCommand;
-  /** Why the guardian wants the command to end, once it does. */
+  /** Why the guardian wants the command to end, once it does: a NameholdError, `lost` when it heard nothing in time. */
   readonly guardianAlarm: AbortSignal;
 }
 
@@ -95,11 +99,14 @@ async function start(claim: HeldClaim, command: readonly string[], options: Star
       processes.spare(it);
       burial.spare(it.pid);
     },
-    onEnding: () => alarm.abort("This process gave its guardian no sign of life in time."),
-    onGone: (error) => alarm.abort(error.message),
+    onEnding: () =>
+      alarm.abort(
+        new NameholdError("lost", "This process gave its guardian no sign of life in time.", { name: claim.name }),
+      ),
+    onGone: (error) => alarm.abort(error),
   });
   try {
-    processes.enclose();
+    const bystanders = processes.enclose();
     const { name, id, token } = claim;
     const started = await startCommand(command, {
       name,
@@ -109,7 +116,7 @@ async function start(claim: HeldClaim, command: readonly string[], options: Star
       isSession: processes.areSession,
       onStarted: (pid) => burial.spare(pid),
     });
-    return { processes, guardian, command: started, guardianAlarm: alarm.signal };
+    return { processes, guardian, bystanders, command: started, guardianAlarm: alarm.signal };
   } catch (error) {
     guardian.done();
     throw error;
@@ -127,6 +134,8 @@ class Hold {
   #gone: Promise<boolean> | undefined;
   /** The claim's own deadline; the claim tells it no more when it has ended. */
   #deadline: MonotonicMs;
+  /** Why there was no more time, when that is why the command was ended: for the history. */
+  #lateness: string | undefined;
   #toldOfLeftovers = false;
   #isInJeopardy = false;
 
@@ -139,14 +148,14 @@ class Hold {
     this.#deadline = claim.deadline;
     const leader = processRef(parts.command.pid);
     this.#processes.lead(leader);
-    this.#guardian.command(leader);
+    this.#guardian.command(leader, parts.bystanders);
     options.signals.forwardTo(this.#processes);
     this.#watch = this.#watchDeadline();
     claim.on("refreshed", () => this.#refreshed());
     claim.on("jeopardy", ({ error }) => this.#jeopardised(error));
     claim.on("lost", () => this.#lost());
-    parts.guardianAlarm.addEventListener("abort", () => this.#stop(String(parts.guardianAlarm.reason)));
-    if (parts.guardianAlarm.aborted) this.#stop(String(parts.guardianAlarm.reason));
+    parts.guardianAlarm.addEventListener("abort", () => this.#alarmed(parts.guardianAlarm));
+    if (parts.guardianAlarm.aborted) this.#alarmed(parts.guardianAlarm);
     if (!claim.held) this.#lost();
   }
 
@@ -180,6 +189,12 @@ class Hold {
     tellServiceManager(why, "STOPPING=1");
   }
 
+  #alarmed({ reason }: AbortSignal): void {
+    const { code, message } = reason as NameholdError;
+    if (code === "lost") this.#lateness ??= "no sign of life in time";
+    this.#stop(message);
+  }
+
   #watchDeadline(): DueWatch {
     const { clock, ttlMs } = this.#options;
     return new DueWatch(
@@ -188,7 +203,9 @@ class Hold {
       () => stopTimes(this.#deadline, ttlMs).termAt,
       () => {
         // After a stall the claim itself may know better.
-        if (this.#claim.held) this.#stop(`The lock on ${quoteName(this.#claim.name)} could not be refreshed in time.`);
+        if (!this.#claim.held) return;
+        this.#lateness ??= "not refreshed in time";
+        this.#stop(`The lock on ${quoteName(this.#claim.name)} could not be refreshed in time.`);
       },
     );
   }
@@ -244,6 +261,9 @@ class Hold {
   }
 
   async #giveUp(): Promise<void> {
+    // It may be the holder's still, but it has acted as one who lost it: that is no ordinary release.
+    if (this.#lateness !== undefined)
+      this.#claim.lost({ reason: "expired", detail: `${this.#lateness}; its command was ended` });
     try {
       await this.#claim.release();
     } catch (error) {

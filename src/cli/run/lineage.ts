@@ -9,9 +9,16 @@ export class Lineage {
   readonly #root: ProcessRef;
   /** When each was started, by its pid. */
   #members: ReadonlyMap<number, number> = new Map();
+  /** Likewise, of those who are excluded, and their descendants. */
+  #strangers: ReadonlyMap<number, number> = new Map();
 
   constructor(root: ProcessRef) {
     this.#root = root;
+  }
+
+  /** Neither that process nor who will descend from it is a member, though it may be a child of the root. */
+  exclude({ pid, startTicks }: ProcessRef): void {
+    if (pid !== this.#root.pid && startTicks !== null) this.#strangers = new Map(this.#strangers).set(pid, startTicks);
   }
 
   /**
@@ -20,21 +27,35 @@ export class Lineage {
    * @param sinceTicks who was started before, and who descends from that, is none
    */
   look(processes: readonly ProcessStat[], sinceTicks: number): void {
-    const members = new Map<number, number>();
-    const isAlive = new Map(processes.map(({ pid, startTicks }) => [pid, startTicks]));
-    const hasRoot = isAlive.get(this.#root.pid) === this.#root.startTicks;
-    for (const [pid, startTicks] of this.#members) if (isAlive.get(pid) === startTicks) members.set(pid, startTicks);
-    for (let before = -1; before < members.size; ) {
-      before = members.size;
-      for (const { pid, parent, startTicks } of processes) {
-        const descends = parent !== null && (members.has(parent) || (hasRoot && parent === this.#root.pid));
-        if (descends && startTicks >= sinceTicks) members.set(pid, startTicks);
-      }
-    }
+    const startOf = new Map(processes.map(({ pid, startTicks }) => [pid, startTicks]));
+    const isAlive = ([pid, startTicks]: readonly [number, number]): boolean => startOf.get(pid) === startTicks;
+    const members = new Map([...this.#members].filter(isAlive));
+    const strangers = new Map([...this.#strangers].filter(isAlive));
+    const hasRoot = startOf.get(this.#root.pid) === this.#root.startTicks;
+    addDescendants(strangers, processes, ({ pid }) => !members.has(pid));
+    const mayBeMember = ({ pid, startTicks }: ProcessStat): boolean => startTicks >= sinceTicks && !strangers.has(pid);
+    addDescendants(members, processes, mayBeMember, hasRoot ? this.#root.pid : undefined);
     this.#members = members;
+    this.#strangers = strangers;
   }
 
   has({ pid, startTicks }: ProcessStat): boolean {
     return this.#members.get(pid) === startTicks;
+  }
+}
+
+/** @param root whose children descend from them too */
+function addDescendants(
+  found: Map<number, number>,
+  processes: readonly ProcessStat[],
+  mayBe: (stat: ProcessStat) => boolean,
+  root?: number,
+): void {
+  for (let before = -1; before < found.size; ) {
+    before = found.size;
+    for (const stat of processes) {
+      const descends = stat.parent !== null && (found.has(stat.parent) || stat.parent === root);
+      if (descends && mayBe(stat)) found.set(stat.pid, stat.startTicks);
+    }
   }
 }

@@ -7,21 +7,48 @@ import {
   type RegistryLock,
 } from "../entry.js";
 import { NameholdError, RegistryError } from "../errors.js";
+import { quoteName } from "../name.js";
 import type { WallMs } from "../timing.js";
 import { formatDatetime, parseDatetime } from "./datetime-text.js";
 import { applySplices, layoutOf, type MemberTarget, memberSplices, type Splice } from "./json-edit.js";
 import { formatJson } from "./json-format.js";
 import { findMember, parseJson, scanObject } from "./json-scan.js";
 
+/** Which entry it is, as far as it is known to whom the error has come. */
+interface EntryPlace {
+  readonly name?: string;
+  readonly location?: string;
+  /** Further names whose entries are none, where several were asked for. */
+  readonly others?: readonly string[];
+}
+
 /** The text of one entry is no entry. Other entries of the registry are not touched by that. */
 export class EntryDamage extends RegistryError {
   /** Which member is wrong, as in `lock.holder_pid`; `""` for the entry as a whole. */
   readonly member: string;
+  readonly place: EntryPlace;
+  readonly #problem: string;
 
-  constructor(member: string, problem: string) {
-    super("damaged", `${member === "" ? "the entry" : `the entry's ${member}`} ${problem}`);
+  constructor(member: string, problem: string, place: EntryPlace = {}) {
+    const { name } = place;
+    super("damaged", messageOf(member, problem, place), name === undefined ? {} : { name });
     this.member = member;
+    this.place = place;
+    this.#problem = problem;
   }
+
+  /** The same, with what is known here of its place; what was known before stays. */
+  withPlace(place: EntryPlace): EntryDamage {
+    return new EntryDamage(this.member, this.#problem, { ...place, ...this.place });
+  }
+}
+
+function messageOf(member: string, problem: string, { name, location, others = [] }: EntryPlace): string {
+  const fault = `${member === "" ? "the entry" : `the entry's ${member}`} ${problem}`;
+  if (name === undefined) return fault;
+  const where = location === undefined ? "" : ` in ${location}`;
+  const more = others.length === 0 ? "" : ` Nor can ${others.map(quoteName).join(", ")}.`;
+  return `${quoteName(name)}${where} cannot be read: ${fault}.${more} Other names are not touched by this. See 'namehold doctor'.`;
 }
 
 /** What a refresh changes in a lock. */

@@ -35,7 +35,9 @@ export class RegistryDocument {
 
   /**
    * @throws {RegistryDamage} `damaged`, with the reason, for a text that Python refuses, too: no JSON, no object, no object
-   * of entries in it, or an entry that is no object with a string `id`. Other oddities are each entry's own.
+   * of entries in it, or an entry that is no object with a string `id`. Other oddities are each entry's own. Also for
+   * what Python reads as it can: an object without entries that has members of another kind of file, and an unknown
+   * `version`.
    */
   static parse(text: string): RegistryDocument {
     return new RegistryDocument(takeApart(text, scanRegistry(text)));
@@ -64,8 +66,12 @@ export class RegistryDocument {
 
   /** The JSON text of `created_at`, quotes included. */
   get createdAt(): string | undefined {
-    const member = findMember(scanObject(this.#shell), "created_at");
-    return member && this.#shell.slice(member.valueStart, member.valueEnd);
+    return this.#rootText("created_at");
+  }
+
+  /** The JSON text of `updated_at`, which every writer sets anew, quotes included. */
+  get updatedAt(): string | undefined {
+    return this.#rootText("updated_at");
   }
 
   *names(): IterableIterator<string> {
@@ -140,6 +146,11 @@ export class RegistryDocument {
     if (entries === undefined) return this.#shell;
     const at = entries.valueStart + 1;
     return this.#shell.slice(0, at) + joinSlots(this.#slots.values()) + this.#closing + this.#shell.slice(at);
+  }
+
+  #rootText(key: string): string | undefined {
+    const member = findMember(scanObject(this.#shell), key);
+    return member && this.#shell.slice(member.valueStart, member.valueEnd);
   }
 
   #append(name: string, text: string): void {

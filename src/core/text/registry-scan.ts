@@ -1,5 +1,12 @@
 import { RegistryError } from "../errors.js";
-import { type JsonMember, type JsonObjectSpan, JsonTextError, type JsonVisitor, scanText } from "./json-scan.js";
+import {
+  type JsonMember,
+  type JsonObjectSpan,
+  JsonTextError,
+  type JsonVisitor,
+  parseJson,
+  scanText,
+} from "./json-scan.js";
 
 /** In what way a text is not a registry. */
 export type DamageReason =
@@ -8,6 +15,8 @@ export type DamageReason =
   | "not-json"
   | "null"
   | "not-an-object"
+  | "no-registry"
+  | "unknown-version"
   | "entries-not-an-object"
   | "entry-not-an-object"
   | "entry-without-id";
@@ -72,6 +81,9 @@ export function refuseEntry(name: string, text: string): void {
 
 type EntryFlaw = "entry-not-an-object" | "entry-without-id";
 
+/** What a registry has beside its entries. */
+const ROOT_MEMBERS: ReadonlySet<string> = new Set(["version", "created_at", "updated_at", "entries"]);
+const VERSION = 1;
 const OPEN_BRACE = 0x7b;
 const QUOTE = 0x22;
 
@@ -106,6 +118,9 @@ class EntryCollector {
   #members: JsonMember[] = [];
   #flaws = new Map<string, EntryFlaw>();
   #span: JsonMember | undefined;
+  #version: JsonMember | undefined;
+  /** A member that registries have not. */
+  #foreign: string | undefined;
 
   constructor(text: string) {
     this.#text = text;
@@ -122,6 +137,8 @@ class EntryCollector {
     },
     member: (member) => {
       if (member.key === "entries") this.#span = member;
+      if (member.key === "version") this.#version = member;
+      if (!ROOT_MEMBERS.has(member.key)) this.#foreign ??= member.key;
     },
   };
 
@@ -137,12 +154,26 @@ class EntryCollector {
 
   finish(): ScannedRegistry {
     const span = this.#span;
+    if (span === undefined && this.#foreign !== undefined) {
+      const what = `the file has no entries, but the member ${JSON.stringify(this.#foreign)}: it belongs to another program`;
+      throw new RegistryDamage("no-registry", what);
+    }
+    this.#checkVersion();
     if (span === undefined) return { span, object: { start: 0, end: 0, members: [] } };
     if (this.#text.charCodeAt(span.valueStart) !== OPEN_BRACE) {
       throw new RegistryDamage("entries-not-an-object", "the registry's entries are not an object");
     }
     for (const [name, flaw] of this.#flaws) throw flawError(flaw, name);
     return { span, object: { start: span.valueStart, end: span.valueEnd, members: this.#members } };
+  }
+
+  #checkVersion(): void {
+    if (this.#version === undefined) return;
+    const text = this.#text.slice(this.#version.valueStart, this.#version.valueEnd);
+    const version = parseJson(text);
+    // Pydantic takes `1`, `1.0` and `"1"`.
+    if (version === VERSION || version === String(VERSION)) return;
+    throw new RegistryDamage("unknown-version", `the registry is of version ${text}, which is not known here`);
   }
 
   whole(): ReadonlyMap<string, string> {

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import type { ProcessListing, ProcessStat, ProcessTable } from "../host.js";
 import type { Libc } from "../posix/libc.js";
 
@@ -13,7 +13,10 @@ export function darwinProcessTable(libc: () => Libc): ProcessTable {
     return getsid(pid);
   };
   return {
-    look: () => parseProcesses(ps(["-axEww", "-o", COLUMNS]), sessionOf),
+    look: () => {
+      const { text, pid } = ps(["-axEww", "-o", COLUMNS]);
+      return parseProcesses(text, sessionOf, pid);
+    },
     read: (pid) => {
       const [stat] = parseProcesses(psOf(pid), sessionOf).processes;
       return stat ?? null;
@@ -26,15 +29,17 @@ export function darwinProcessTable(libc: () => Libc): ProcessTable {
 /**
  * @param text what ps(1) prints for {@link COLUMNS}
  * @param sessionOf -1 for a process that is gone: ps knows no sessions here
+ * @param psPid of the ps that printed it, which lists itself, as a child of who asked: it is left out
  */
 export function parseProcesses(
   text: string,
   sessionOf: (pid: number) => number,
+  psPid?: number,
 ): ProcessListing & { readonly processes: readonly ProcessStat[] } {
   const commands = new Map<number, string>();
   const processes = text.split("\n").flatMap((line) => {
     const [, pid, parent, group, state, start, command] = ROW.exec(line) ?? [];
-    if (pid === undefined || group === undefined || start === undefined) return [];
+    if (pid === undefined || group === undefined || start === undefined || Number(pid) === psPid) return [];
     commands.set(Number(pid), command ?? "");
     const stat: ProcessStat = {
       pid: Number(pid),
@@ -69,7 +74,7 @@ function variableIn(command: string, name: string): string | undefined {
 
 function psOf(pid: number): string {
   try {
-    return ps(["-o", COLUMNS, "-p", String(pid)]);
+    return ps(["-o", COLUMNS, "-p", String(pid)]).text;
   } catch (error) {
     // It prints nothing and fails when there is no such process.
     if ((error as { status?: unknown }).status === 1) return "";
@@ -77,12 +82,16 @@ function psOf(pid: number): string {
   }
 }
 
-function ps(args: readonly string[]): string {
-  return execFileSync(PS, args, {
+/** @throws what hindered it; where that is its exit status, with `status` */
+function ps(args: readonly string[]): { readonly text: string; readonly pid: number } {
+  const { error, status, signal, stdout, pid } = spawnSync(PS, args, {
     encoding: "utf8",
     env: { LC_ALL: "C", TZ: "UTC" },
     maxBuffer: OUTPUT_BYTES_MAX,
     timeout: PS_MS_MAX,
     stdio: ["ignore", "pipe", "ignore"],
   });
+  if (error !== undefined) throw error;
+  if (status !== 0) throw Object.assign(new Error(`${PS} ended with ${status ?? signal}`), { status });
+  return { text: stdout, pid };
 }

@@ -1,6 +1,8 @@
 /** The kernel's table of processes, as Linux shows it in /proc. What this user may not see counts as not there. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import type { LockedFile, ProcessStat, ProcessTable } from "../host.js";
+import { linuxProcessDetails } from "./process-details.js";
+import { unlessHidden } from "./unless-hidden.js";
 
 /** For the host of Linux. */
 export const linuxProcessTable: ProcessTable = {
@@ -8,6 +10,7 @@ export const linuxProcessTable: ProcessTable = {
   read: readProcessStat,
   lockedFile,
   sharesLock,
+  details: linuxProcessDetails,
 };
 
 function listPids(): readonly number[] {
@@ -69,15 +72,4 @@ export function sharesLock(pid: number, file: LockedFile): boolean {
     const info = unlessHidden(() => readFileSync(`/proc/${pid}/fdinfo/${fd}`, "latin1"));
     return info !== null && /^lock:.*FLOCK.*WRITE/m.test(info);
   });
-}
-
-/** A process may end between two looks, and another user's may not be looked into. Every other failure is one. */
-function unlessHidden<T>(read: () => T): T | null {
-  try {
-    return read();
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(code)) return null;
-    throw error;
-  }
 }

@@ -4,6 +4,7 @@ import { isNameholdError, type NameholdError } from "../../core/errors.js";
 import { type Checkup, type DiagnoseOptions, runChecks } from "../../core/finding.js";
 import { openRegistry } from "../open-registry.js";
 import type { LabSurroundings } from "./lab-files.js";
+import { namesCheck } from "./names-check.js";
 import { otherRegistriesCheck } from "./other-registries-check.js";
 import { platformCheck } from "./platform-check.js";
 import { settingsCheck } from "./settings-check.js";
@@ -23,7 +24,7 @@ export interface Diagnosis {
  */
 export async function diagnose(location: string | undefined, options: DiagnoseOptions): Promise<Diagnosis> {
   const checkups: Checkup[] = [];
-  const collect = async (found: AsyncIterable<Checkup>): Promise<void> => {
+  const collect = async (found: AsyncIterable<Checkup> | Iterable<Checkup>): Promise<void> => {
     for await (const checkup of found) checkups.push(checkup);
   };
   const place = await openAndDiagnose(location, options, collect);
@@ -41,15 +42,18 @@ export async function diagnose(location: string | undefined, options: DiagnoseOp
 async function openAndDiagnose(
   location: string | undefined,
   options: DiagnoseOptions,
-  collect: (found: AsyncIterable<Checkup>) => Promise<void>,
+  collect: (found: AsyncIterable<Checkup> | Iterable<Checkup>) => Promise<void>,
 ): Promise<string | null> {
   try {
     await using registry = await openRegistry(location);
-    await collect(registry.store.diagnose?.(options) ?? nothing());
+    const checkups = await Array.fromAsync(registry.store.diagnose?.(options) ?? []);
+    await collect(checkups);
+    const looksAtNames = checkups.some(({ check }) => check === namesCheck.check);
+    if (!looksAtNames) await collect(runChecks([namesCheck], { registry, checkups }, options));
     return registry.location;
   } catch (error) {
     if (!isNameholdError(error) || error.code === "invalid-input") throw error;
-    await collect(one(notOpened(error)));
+    await collect([notOpened(error)]);
     return null;
   }
 }
@@ -71,9 +75,3 @@ function notOpened(error: NameholdError): Checkup {
     ],
   };
 }
-
-async function* one(checkup: Checkup): AsyncIterable<Checkup> {
-  yield checkup;
-}
-
-async function* nothing(): AsyncIterable<Checkup> {}

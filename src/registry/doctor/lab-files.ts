@@ -34,8 +34,8 @@ export function registryFoundFrom(surroundings: Surroundings): string | undefine
 export function otherRegistries(surroundings: LabSurroundings): readonly string[] {
   const below = labDirectories(surroundings).map(({ path }) => path);
   const above = ancestorsOf(settingsStartOf(surroundings)).slice(0, LEVELS_MAX + 1);
-  const places = [...above, surroundings.home, ...below].map((directory) =>
-    resolveLinks(join(directory, ".madsci", "registry.json")),
+  const places = [...above, surroundings.home, ...below].flatMap(
+    (directory) => resolvedInSight(join(directory, ".madsci", "registry.json")) ?? [],
   );
   const own = surroundings.registryPath === undefined ? undefined : resolveLinks(surroundings.registryPath);
   return [...new Set(places)].filter((path) => path !== own && isFile(path));
@@ -89,6 +89,15 @@ function labDirectories({ registryPath }: LabSurroundings): readonly WalkedDirec
 function settingsStartOf({ env, cwd }: Surroundings): string {
   const configured = env["MADSCI_SETTINGS_DIR"];
   return resolveLinks(configured === undefined || configured === "" ? cwd : configured);
+}
+
+function resolvedInSight(path: string): string | undefined {
+  try {
+    return resolveLinks(path);
+  } catch (error) {
+    if (!isNameholdError(error)) throw error;
+    return undefined;
+  }
 }
 
 /** One that may not be seen is not in sight. */

@@ -25,11 +25,13 @@ export const settingsCheck: Check<LabSurroundings> = {
 };
 
 interface Setting {
-  /** In lower case: a component's prefix, then the setting. */
+  /** A component's prefix, then the setting; as it is written there. */
   readonly key: string;
   readonly value: string;
   /** For people: a file with its line, or the environment. */
   readonly place: string;
+  /** The text by which it is given another value there. */
+  readonly assign: (value: number) => string;
 }
 
 /** One pattern for dotenv, YAML, TOML and JSON: the two settings that matter here are plain ones in all of them. */
@@ -38,7 +40,11 @@ const COMMENT = /^\s*#/;
 
 function settingsIn(env: LabSurroundings["env"]): readonly Setting[] {
   return Object.entries(env).flatMap(([key, value]) =>
-    readSettings(`${key}=${value ?? ""}`).map((setting) => ({ ...setting, place: `the environment (${key})` })),
+    readSettings(`${key}=${value ?? ""}`).map((setting) => ({
+      ...setting,
+      place: "the environment",
+      assign: (to) => `export ${key}=${to}`,
+    })),
   );
 }
 
@@ -47,12 +53,27 @@ function settingsInFile(path: string): readonly Setting[] {
   return lines.flatMap((line, index) =>
     COMMENT.test(line)
       ? []
-      : readSettings(line).map((setting) => ({ ...setting, place: `${path}, line ${index + 1}` })),
+      : readSettings(line).map((setting) => ({
+          ...setting,
+          place: `${path}, line ${index + 1}`,
+          assign: (to) => assignment(path, setting.key, to),
+        })),
   );
 }
 
-function readSettings(text: string): readonly Omit<Setting, "place">[] {
-  return [...text.matchAll(SETTING)].map(([, key = "", value = ""]) => ({ key: key.toLowerCase(), value }));
+function readSettings(text: string): readonly Pick<Setting, "key" | "value">[] {
+  return [...text.matchAll(SETTING)].map(([, key = "", value = ""]) => ({ key, value }));
+}
+
+/** As the file's format has it. */
+function assignment(path: string, key: string, value: number): string {
+  if (path.endsWith("env")) return `${key}=${value}`;
+  if (path.endsWith("toml")) return `${key} = ${value}`;
+  return path.endsWith("json") ? `"${key}": ${value}` : `${key}: ${value}`;
+}
+
+function isOf(name: string, { key }: Setting): boolean {
+  return key.toLowerCase().endsWith(name);
 }
 
 /** The reference's lock TTL, which no setting changes. */
@@ -63,8 +84,8 @@ function shortTimeouts(settings: readonly Setting[], { registryPath }: LabSurrou
   const ttlMs = Math.max(REFERENCE_TTL_MS, longestTtlMs(entries?.values() ?? []));
   const leastS = (2 * ttlMs) / 1_000;
   return settings
-    .filter(({ key, value }) => key.endsWith("registry_lock_timeout") && Number(value) < leastS)
-    .map(({ key, value, place }) => ({
+    .filter((setting) => isOf("registry_lock_timeout", setting) && Number(setting.value) < leastS)
+    .map(({ key, value, place, assign }) => ({
       code: "settings.lock-timeout-short",
       severity: "warning",
       what: `${key} is ${value} s in ${place}; locks live up to ${ttlMs / 1_000} s.`,
@@ -72,13 +93,13 @@ function shortTimeouts(settings: readonly Setting[], { registryPath }: LabSurrou
         Number(value) * 1_000 <= ttlMs
           ? "A component that crashed and is restarted gives up before the lock of its former life is over, and stays down."
           : "A component that crashed and is restarted may give up before the lock of its former life is over: the time is short for a slow start.",
-      remedy: `Set it to twice the TTL or more: ${key}: ${leastS}`,
+      remedy: `Set it to twice the TTL or more: ${assign(leastS)}`,
     }));
 }
 
 function resolutionOff(settings: readonly Setting[]): readonly FixableFinding[] {
   return settings
-    .filter(({ key, value }) => key.endsWith("enable_registry_resolution") && /^(?:false|0|no|off|n|f)$/i.test(value))
+    .filter((setting) => isOf("enable_registry_resolution", setting) && /^(?:false|0|no|off|n|f)$/i.test(setting.value))
     .map(({ key, place }) => ({
       code: "settings.resolution-off",
       severity: "note",

@@ -12,9 +12,11 @@ import { nextToken } from "../../core/token.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import type { Change, ChangePart, EntryWrite, LockWrite } from "../store.js";
 import { endHold } from "./end-hold.js";
+import { refuseKeptIds } from "./kept-id.js";
 import { readableLock } from "./readable-lock.js";
+import { refuseSharedId } from "./shared-id.js";
 import type { WaiterNote } from "./sidecar.js";
-import { digestOf, noteOf, refuseUnknown } from "./snapshot.js";
+import { digestOf, noteOf, placing, refuseUnknown } from "./snapshot.js";
 import type { Work } from "./work.js";
 
 type Part<K extends ChangePart["kind"]> = ChangePart & { readonly kind: K };
@@ -27,16 +29,18 @@ export interface ChangeContext {
 
 /**
  * @returns false when a precondition fails; then nothing was changed
- * @throws NameholdError `invalid-input`, `damaged`; then nothing was changed
+ * @throws NameholdError `invalid-input`, `damaged`, `held` for a name that shares the ID of a held one; then nothing was
+ *   changed
  */
 export function applyChange(context: ChangeContext, change: Change): boolean {
   const writes: (() => void)[] = [];
   for (const part of change.parts) {
-    const write = prepare(context, part);
+    const write = placing({ name: part.name }, () => prepare(context, part));
     if (write === undefined) return false;
     writes.push(write);
   }
   checkImportedIds(context.work, change);
+  refuseKeptIds(context.work, context.holdersDirectory, change);
   const { sidecar } = context.work;
   sidecar.lastToken = Math.max(sidecar.lastToken, change.tokenFloor ?? 0);
   for (const write of writes) write();
@@ -77,6 +81,7 @@ function preparePut(context: ChangeContext, part: Part<"put">): (() => void) | u
   // Who grants a free name without naming a holder has seen nobody in the way, and it must still be so.
   const namesHolder = part.expectHolder !== undefined || (write.lock?.kind === "grant" && before?.lock == null);
   if (namesHolder && part.expectHolder !== holderVersion(context, name, before)) return undefined;
+  if (present !== undefined && write.lock?.kind === "grant") refuseSharedId(work, context.holdersDirectory, name);
   const base = baseText(work, present, before, write);
   const text = editEntry(base, patchOf(context, write));
   return () => {
@@ -122,7 +127,7 @@ function endingOf({ kind, ends }: LockWrite & { readonly kind: "grant" | "clear"
 
 /** What the format has no room for: token, mark of revocation, word for the former holder. */
 function noteLock({ work, holder }: ChangeContext, name: string, before: RegistryEntry | null, write: LockWrite): void {
-  const { sidecar, reading } = work;
+  const { document, sidecar, reading } = work;
   switch (write.kind) {
     case "grant": {
       const token = nextToken(sidecar.lastToken, reading.wall);
@@ -131,6 +136,7 @@ function noteLock({ work, holder }: ChangeContext, name: string, before: Registr
       const lock = newLock(holder, reading.wall);
       sidecar.locks.set(name, {
         instance,
+        id: entryIdOf(document.entryText(name) ?? ""),
         lock,
         token,
         grantedAt: reading.monotonic,

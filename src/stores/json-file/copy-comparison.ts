@@ -21,9 +21,14 @@ export function isSameButTimes(document: RegistryDocument, copy: RegistryDocumen
   for (const name of document.names()) {
     const ours = document.entryText(name) ?? "";
     const theirs = copy.entryText(name);
-    if (theirs === undefined || (ours !== theirs && withoutTimes(ours) !== withoutTimes(theirs))) return false;
+    if (theirs === undefined || !isSameEntryButTimes(ours, theirs)) return false;
   }
   return true;
+}
+
+/** The same of one entry's two texts. */
+export function isSameEntryButTimes(ours: string, theirs: string): boolean {
+  return ours === theirs || withoutTimes(ours) === withoutTimes(theirs);
 }
 
 function withoutTimes(entryText: string): string {

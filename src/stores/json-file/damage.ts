@@ -6,6 +6,7 @@ import { parseJson } from "../../core/text/json-scan.js";
 import { RegistryDocument } from "../../core/text/registry-document.js";
 import { RegistryDamage } from "../../core/text/registry-scan.js";
 import type { WallMs } from "../../core/timing.js";
+import { knowsAllIds } from "./copy-comparison.js";
 import { readableLock } from "./readable-lock.js";
 
 /** The last good copy as it was found. */
@@ -29,26 +30,25 @@ export interface Damaged {
   readonly hasCopy: boolean;
 }
 
-/** @param file the registry file's bytes, undefined when it is missing */
+/**
+ * @param file the registry file's bytes, undefined when it is missing
+ * @throws RegistryDamage `damaged` for a registry of an unknown version, which is not to be mended but to be left alone
+ */
 export function assess(file: Uint8Array | undefined, copy: Copy, now: WallMs): Assessment {
   if (file === undefined) {
     if (copy.kind === "absent") return { kind: "sound", document: RegistryDocument.empty(now) };
-    return recover("the registry file is missing", "", copy, now);
+    return recover("the registry file is missing", "", { copy, now });
   }
   const text = decode(file);
   try {
     if (text === undefined) throw new RegistryDamage("not-json", "the registry is not valid UTF-8");
     const document = RegistryDocument.parse(text);
-    if (copy.kind !== "good" || !isForeign(document, copy.document)) return { kind: "sound", document };
-    return recover(
-      "the registry file is another registry than before: known names are gone or have other IDs",
-      text,
-      copy,
-      now,
-    );
+    const contradiction = copy.kind === "good" ? contradictionOf(document, copy.document) : undefined;
+    if (contradiction === undefined) return { kind: "sound", document };
+    return recover(CONTRADICTIONS[contradiction], text, { copy, now, isOlder: contradiction === "older" });
   } catch (error) {
-    if (!(error instanceof RegistryDamage)) throw error;
-    return recover(error.message, text ?? new TextDecoder().decode(file), copy, now);
+    if (!(error instanceof RegistryDamage) || error.reason === "unknown-version") throw error;
+    return recover(error.message, text ?? new TextDecoder().decode(file), { copy, now });
   }
 }
 
@@ -63,19 +63,33 @@ export function readCopy(file: Uint8Array | undefined): Copy {
   return { kind: "damaged", text: text ?? new TextDecoder().decode(file) };
 }
 
+const CONTRADICTIONS = {
+  foreign: "the registry file is another registry than before: known names are gone or have other IDs",
+  older: "the registry file is older than what was known of it: known names are gone or have other IDs",
+} as const;
+
 /**
  * Every writer keeps the moment at which the registry was made, in its own spelling, and gives one to a registry without.
- * A file with another moment has been begun anew; if it lacks names that we know, it is not ours.
+ * A file with another moment has been begun anew; if it lacks names that we know, it is not ours. Every writer also notes
+ * when it writes: a file that lacks names which were known later than that is an older one that was put back.
+ *
+ * @returns undefined for a whole registry that goes on from the copy, or from which names were removed
  */
-function isForeign(document: RegistryDocument, copy: RegistryDocument): boolean {
+export function contradictionOf(
+  document: RegistryDocument,
+  copy: RegistryDocument,
+): keyof typeof CONTRADICTIONS | undefined {
+  if (document === copy) return undefined;
   const madeAt = momentOf(document.createdAt);
   const knownMadeAt = momentOf(copy.createdAt);
-  if (madeAt !== undefined && (knownMadeAt === undefined || madeAt === knownMadeAt)) return false;
-  for (const name of copy.names()) {
-    const text = document.entryText(name);
-    if (text === undefined || entryIdOf(text) !== entryIdOf(copy.entryText(name) ?? "")) return true;
-  }
-  return false;
+  const isForeign = madeAt === undefined || (knownMadeAt !== undefined && madeAt !== knownMadeAt);
+  const isOlder = writtenAt(document) < writtenAt(copy);
+  if ((!isForeign && !isOlder) || knowsAllIds(document, copy)) return undefined;
+  return isForeign ? "foreign" : "older";
+}
+
+function writtenAt(document: RegistryDocument): number {
+  return momentOf(document.updatedAt) ?? Number.NEGATIVE_INFINITY;
 }
 
 function momentOf(createdAt: string | undefined): WallMs | undefined {
@@ -83,8 +97,15 @@ function momentOf(createdAt: string | undefined): WallMs | undefined {
   return typeof value === "string" || typeof value === "number" ? parseDatetime(value) : undefined;
 }
 
+interface Known {
+  readonly copy: Copy;
+  readonly now: WallMs;
+  /** The text is older than the copy: of names in the copy it tells nothing, but that a lock has stayed. */
+  readonly isOlder?: boolean;
+}
+
 /** The copy, with the newer entries of the torn text where they do not contradict it: the copy's IDs go on. */
-function recover(what: string, text: string, copy: Copy, now: WallMs): Damaged {
+function recover(what: string, text: string, { copy, now, isOlder = false }: Known): Damaged {
   const document =
     copy.kind === "good" ? copy.document.clone() : salvaged(copy.kind === "damaged" ? copy.text : "", now);
   const unread = new Set(document.names());
@@ -95,6 +116,9 @@ function recover(what: string, text: string, copy: Copy, now: WallMs): Damaged {
     const known = document.entryText(name);
     if (known === undefined && owners.has(id)) {
       conflicts.push(name);
+    } else if (known !== undefined && isOlder) {
+      if (entryIdOf(known) !== id) conflicts.push(name);
+      if (isSameHolder(known, entryText)) unread.delete(name);
     } else if (known === undefined || entryIdOf(known) === id) {
       document.setEntry(name, entryText);
       unread.delete(name);
@@ -106,6 +130,12 @@ function recover(what: string, text: string, copy: Copy, now: WallMs): Damaged {
     }
   }
   return { kind: "damaged", what, document, unread: [...unread], conflicts, hasCopy: copy.kind === "good" };
+}
+
+/** Its holder has not lost the lock by what happened, and goes on refreshing it. */
+function isSameHolder(known: string, entryText: string): boolean {
+  const lock = readableLock(known);
+  return lock !== null && readableLock(entryText)?.holderInstance === lock.holderInstance;
 }
 
 function withLockOf(known: string, entryText: string): string {

@@ -2,24 +2,19 @@ import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { RegistryDocument } from "../../core/text/registry-document.js";
 import type { Clock, Timer } from "../../core/timing.js";
-import { probePresence } from "../../platform/presence-probe.js";
 import { resolveLinks } from "../../platform/real-path.js";
-import { readableLock } from "./readable-lock.js";
+import { DeathWatch } from "../machine/death-watch.js";
 import type { RegistryFile } from "./registry-file.js";
+import { type WatchedState, watchedState } from "./watched-state.js";
 import type { View } from "./work.js";
 
-/** The kernel does not tell of a lock that a dying process lets go of; to try it costs some microseconds. */
-const DEATH_CHECK_MS = 5;
-/** Checking for deaths may take this part of the time. */
-const DEATH_CHECK_SHARE = 1 / 20;
 /** Where the kernel tells of changes, a look now and then is for what it cannot tell (another machine's writes). */
 const LOOK_MS = 500;
 const LOOK_MS_UNTOLD = 25;
 
 interface Subscriber {
   readonly names: readonly string[] | undefined;
-  /** What the subscriber has been told of. */
-  seen: string;
+  seen: WatchedState | undefined;
   readonly wake: () => void;
 }
 
@@ -37,16 +32,15 @@ export class FileWatch {
   readonly #watchers = new Map<string, FSWatcher>();
   /** What the last look saw. */
   #told: { readonly document: RegistryDocument; readonly sidecar: string } | undefined;
-  #instances = new Set<string>();
-  #dead = new Set<string>();
+  readonly #deaths: DeathWatch;
   #lookTimer: Timer | undefined;
-  #deathTimer: Timer | undefined;
   #looking: Promise<void> | undefined;
   #lookAgain = false;
 
   constructor(file: RegistryFile, clock: Clock) {
     this.#file = file;
     this.#clock = clock;
+    this.#deaths = new DeathWatch(clock, file.files.holdersDirectory, () => this.#tellDeath());
   }
 
   async *changes(names: readonly string[] | undefined, signal: AbortSignal): AsyncIterable<null> {
@@ -55,7 +49,7 @@ export class FileWatch {
     let wake = (): void => undefined;
     const subscriber: Subscriber = {
       names,
-      seen: "",
+      seen: undefined,
       wake: () => {
         changed = true;
         wake();
@@ -99,16 +93,14 @@ export class FileWatch {
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
     this.#lookTimer?.cancel();
-    this.#deathTimer?.cancel();
-    this.#instances.clear();
-    this.#dead.clear();
+    this.#deaths.stop();
     this.#told = undefined;
   }
 
   #start(): void {
     this.#watchDirectories();
     this.#scheduleLook();
-    this.#scheduleDeathCheck();
+    this.#deaths.start();
   }
 
   /** Those that are not watched: at first, and when a directory was not there yet. */
@@ -174,65 +166,22 @@ export class FileWatch {
     const { document } = view;
     const sidecar = view.sidecar.toText("");
     const isNews = document !== this.#told?.document || sidecar !== this.#told.sidecar;
-    // Mostly there is none, and the states of ten thousand names are not made for nothing.
-    if (!isNews && [...this.#subscribers].every(({ seen }) => seen !== "")) return;
+    // Mostly there is none, and ten thousand names are not gone through for nothing.
+    if (!isNews && [...this.#subscribers].every(({ seen }) => seen !== undefined)) return;
     this.#told = { document, sidecar };
-    this.#instances = new Set();
+    const instances = new Set<string>();
     for (const subscriber of this.#subscribers) {
-      const now = this.#stateOf(view, subscriber.names);
+      const now = subscriber.seen?.next(view) ?? watchedState(view, subscriber.names);
+      for (const instance of now.instances) instances.add(instance);
       if (now === subscriber.seen) continue;
       subscriber.seen = now;
       subscriber.wake();
     }
+    this.#deaths.instances = instances;
   }
 
-  #stateOf(view: View, names: readonly string[] | undefined): string {
-    // Not the whole text: a registry that is not there yet reads as a new one, made at the moment of reading.
-    const all = new Set([...view.document.names(), ...view.sidecar.locks.keys()]);
-    return [...(names ?? all)].map((name) => `${JSON.stringify(name)}: ${this.#stateOfName(view, name)}`).join("\n");
-  }
-
-  #stateOfName({ document, sidecar }: View, name: string): string {
-    const text = document.entryText(name);
-    const instance = (readableLock(text) ?? sidecar.locks.get(name)?.lock)?.holderInstance;
-    if (instance !== undefined) this.#instances.add(instance);
-    const queue = sidecar.waiters.get(name) ?? [];
-    for (const waiter of queue) this.#instances.add(waiter.instance);
-    return JSON.stringify([text, queue, sidecar.locks.get(name), sidecar.damage]);
-  }
-
-  #scheduleDeathCheck(delayMs = DEATH_CHECK_MS): void {
-    this.#deathTimer = this.#clock.setTimer(
-      delayMs,
-      () => {
-        const from = this.#clock.monotonicMs();
-        this.#checkDeaths();
-        const tookMs = this.#clock.monotonicMs() - from;
-        if (this.#subscribers.size > 0) this.#scheduleDeathCheck(Math.max(DEATH_CHECK_MS, tookMs / DEATH_CHECK_SHARE));
-      },
-      { background: true },
-    );
-  }
-
-  #checkDeaths(): void {
-    for (const instance of this.#instances) {
-      if (!this.#isDead(instance)) {
-        // An instance with a fixed id may live again.
-        this.#dead.delete(instance);
-        continue;
-      }
-      if (this.#dead.has(instance)) continue;
-      this.#dead.add(instance);
-      for (const { wake } of this.#subscribers) wake();
-    }
-  }
-
-  #isDead(instance: string): boolean {
-    try {
-      return probePresence(this.#file.files.holdersDirectory, instance, this.#clock.monotonicMs()).kind === "dead";
-    } catch {
-      // Not knowing is no death. Who waits reads for himself in a while, and is told what is wrong.
-      return false;
-    }
+  /** Who waits looks who is free now. */
+  #tellDeath(): void {
+    for (const { wake } of this.#subscribers) wake();
   }
 }

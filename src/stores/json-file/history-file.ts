@@ -82,9 +82,24 @@ function append({ current, previous }: HistoryFiles, ended: readonly PastHold[])
   appendLines(current, text);
 }
 
-/** In their place by time, so that the oldest go first when the bound is reached. */
+/**
+ * In their place by time, so that the oldest go first when the bound is reached. Holds move from the current file to the
+ * previous one only, which is written first: whatever fails in between, a hold is in both, and never in neither.
+ */
 function merge(files: HistoryFiles, recalled: readonly PastHold[]): void {
-  const known = readAll(files);
+  const current = holdsIn(files.current);
+  const previous = holdsIn(files.previous);
+  const missing = notIn([...previous, ...current], recalled);
+  if (missing.length === 0) return;
+  const previousEnd = previous.reduce((end, { until }) => Math.max(end, until), Number.NEGATIVE_INFINITY);
+  const { text, left } = newestThatFit(byEnd([...missing.filter(({ until }) => until > previousEnd), ...current]));
+  const older = byEnd([...missing.filter(({ until }) => until <= previousEnd), ...previous, ...left]);
+  replaceFile(files.previous, newestThatFit(older).text, { durable: false, keepLink: false });
+  replaceFile(files.current, text, { durable: false, keepLink: false });
+}
+
+/** @param recalled the last to end comes first, as histories tell. @returns the last to end last */
+function notIn(known: readonly PastHold[], recalled: readonly PastHold[]): readonly PastHold[] {
   const sameMoment = Map.groupBy(known, ({ since }) => since);
   const missing: PastHold[] = [];
   for (const hold of recalled) {
@@ -93,11 +108,12 @@ function merge(files: HistoryFiles, recalled: readonly PastHold[]): void {
     missing.push(hold);
     sameMoment.set(hold.since, [...others, hold]);
   }
-  if (missing.length === 0) return;
-  const all = [...missing, ...known].sort((a, b) => a.until - b.until);
-  const { text, left } = newestThatFit(all);
-  replaceFile(files.previous, newestThatFit(left).text, { durable: false, keepLink: false });
-  replaceFile(files.current, text, { durable: false, keepLink: false });
+  return missing.toReversed();
+}
+
+/** The last to end comes last; of those that ended in the same moment, the last given. */
+function byEnd(holds: readonly PastHold[]): readonly PastHold[] {
+  return holds.toSorted((a, b) => a.until - b.until);
 }
 
 /** @param holds the last to end comes last */
@@ -113,16 +129,20 @@ function newestThatFit(holds: readonly PastHold[]): { readonly text: string; rea
   return { text: lines.toReversed().join(""), left: holds.slice(0, holds.length - lines.length) };
 }
 
-/** The last to end first; of those that ended in the same moment, the last recorded first. */
-function readAll({ current, previous }: HistoryFiles): readonly PastHold[] {
-  const found: PastHold[] = [];
-  for (const path of [previous, current]) {
-    for (const line of linesIn(path)) {
-      const hold = parsePastHold(line);
-      if (hold !== undefined) found.push(hold);
-    }
-  }
-  return found.toReversed().sort((a, b) => b.until - a.until);
+/**
+ * The last to end first; of those that ended in the same moment, the last recorded first. The current file is read first:
+ * what a writer moves meanwhile is then found twice, and told once.
+ */
+function readAll(files: HistoryFiles): readonly PastHold[] {
+  const current = holdsIn(files.current);
+  const found = new Map<string, PastHold>();
+  for (const hold of [...holdsIn(files.previous), ...current]) found.set(JSON.stringify(hold), hold);
+  return byEnd([...found.values()]).toReversed();
+}
+
+/** In the order in which they were recorded. */
+function holdsIn(path: string): readonly PastHold[] {
+  return linesIn(path).flatMap((line) => parsePastHold(line) ?? []);
 }
 
 function linesIn(path: string): readonly string[] {

@@ -24,7 +24,7 @@ import { readHistory } from "./history-file.js";
 import { prune } from "./prune.js";
 import { refreshLocks, releaseAll } from "./refresh-locks.js";
 import { RegistryFile } from "./registry-file.js";
-import { refuseUnknown, snapshotFrom } from "./snapshot.js";
+import { placing, refuseUnknown, snapshotFrom } from "./snapshot.js";
 import { sweepLeftovers } from "./sweep.js";
 import type { View, Work } from "./work.js";
 
@@ -41,6 +41,8 @@ const SWEPT_PRESENCES_MAX = 64;
 interface OwnPresence {
   readonly presence: Presence;
   lastBeat: MonotonicMs;
+  /** What comes with a new presence, until it is written: a turn may be lost, or begun anew. Null then. */
+  cleaning: { readonly ofEarlierLife: boolean; doneIn: Work | null } | null;
 }
 
 /**
@@ -90,8 +92,11 @@ export class JsonFileStore implements Store {
     try {
       return await this.#commit(change);
     } catch (error) {
-      if (isNameholdError(error, "outcome-unknown")) return { kind: "unknown", cause: error };
-      throw error;
+      if (!isNameholdError(error, "outcome-unknown")) throw error;
+      const own = this.#presences.get(change.holder.instance);
+      // The lock that may have been granted is not one of an earlier life.
+      if (own !== undefined) own.cleaning = null;
+      return { kind: "unknown", cause: error };
     }
   }
 
@@ -99,18 +104,22 @@ export class JsonFileStore implements Store {
     const needsPresence = change.parts.some(
       (part) => part.kind === "enqueue" || (part.kind === "put" && part.write.lock?.kind === "grant"),
     );
-    let written: Work | undefined;
+    let backedUpIn: Work | undefined;
     const result = await this.#file.inTurn((work): CommitResult => {
       this.#checkOpen();
-      written = work;
       if (needsPresence) this.#ensurePresence(work, change.holder);
+      // The backup that the turn's other jobs may want is not this one's.
+      const wantedBefore = work.keepBackup;
+      work.keepBackup = null;
       const context = { work, holder: change.holder, holdersDirectory: this.#file.files.holdersDirectory };
-      const done = applyChange(context, change);
+      const done = placing({ location: this.path }, () => applyChange(context, change));
+      backedUpIn = work.keepBackup === null ? undefined : work;
+      work.keepBackup ??= wantedBefore;
       const names = change.parts.flatMap((part) => (part.kind === "rename" ? [part.name, part.to] : [part.name]));
       const snapshots = new Map(names.map((name) => [name, this.#snapshot(work, name)]));
       return { kind: done ? "done" : "conflict", snapshots };
     });
-    const backup = written?.backupPath;
+    const backup = backedUpIn?.backupPath;
     return result.kind === "done" && backup != null ? { ...result, backup } : result;
   }
 
@@ -129,10 +138,10 @@ export class JsonFileStore implements Store {
     });
   }
 
-  /** @throws RegistryError `damaged`, when all others have been yielded, for the first entry that is none */
+  /** @throws RegistryError `damaged`, when all others have been yielded, for the entries that are none */
   async *list(filter: ListFilter = {}): AsyncIterable<Snapshot> {
     const view = await this.#view();
-    let damage: EntryDamage | undefined;
+    const damaged: EntryDamage[] = [];
     for (const name of view.document.names()) {
       try {
         const snapshot = this.#snapshot(view, name);
@@ -140,10 +149,11 @@ export class JsonFileStore implements Store {
         if (snapshot.record?.entry.componentType === wanted) yield snapshot;
       } catch (error) {
         if (!(error instanceof EntryDamage)) throw error;
-        damage ??= error;
+        damaged.push(error);
       }
     }
-    if (damage !== undefined) throw damage;
+    const [first, ...others] = damaged;
+    if (first !== undefined) throw first.withPlace({ others: others.flatMap(({ place }) => place.name ?? []) });
   }
 
   watch(options: WatchOptions): AsyncIterable<readonly string[] | null> {
@@ -221,20 +231,32 @@ export class JsonFileStore implements Store {
 
   /** A process is present from before its first lock, or its first place in a queue. */
   #ensurePresence(work: Work, holder: Holder): OwnPresence {
+    const own = this.#presenceInPlace(work, holder);
+    if (own.cleaning !== null && own.cleaning.doneIn !== work) this.#clean(work, holder, own);
+    return own;
+  }
+
+  #presenceInPlace(work: Work, holder: Holder): OwnPresence {
     const known = this.#presences.get(holder.instance);
     if (known?.presence.isInPlace() === true) return known;
     const nowMs = work.reading.monotonic;
     known?.presence.close();
     const presence = Presence.create(this.#file.files.holdersDirectory, holder, { nowMs });
-    // What an earlier life of the same instance has left is not ours: that it could be replaced proves it dead.
-    if (known === undefined) releaseAll(work, holder, { how: "crashed" });
-    const own = { presence, lastBeat: nowMs };
+    const ofEarlierLife = known === undefined || known.cleaning?.ofEarlierLife === true;
+    const own = { presence, lastBeat: nowMs, cleaning: { ofEarlierLife, doneIn: null } };
     this.#presences.set(holder.instance, own);
+    return own;
+  }
+
+  #clean(work: Work, holder: Holder, own: OwnPresence): void {
+    // What an earlier life of the same instance has left is not ours: that it could be replaced proves it dead.
+    if (own.cleaning?.ofEarlierLife === true) releaseAll(work, holder, { how: "crashed" });
     prune(work, this.#file.files.holdersDirectory);
+    if (own.cleaning !== null) own.cleaning.doneIn = work;
     work.afterWrite.push(() => {
+      own.cleaning = null;
       sweepLeftovers(work, this.#file.files, SWEPT_PRESENCES_MAX);
     });
-    return own;
   }
 
   async #view(): Promise<View> {
@@ -243,7 +265,8 @@ export class JsonFileStore implements Store {
   }
 
   #snapshot(view: View, name: string): Snapshot {
-    return snapshotFrom(view, this.#file.files.holdersDirectory, name);
+    const { holdersDirectory } = this.#file.files;
+    return placing({ location: this.path }, () => snapshotFrom(view, holdersDirectory, name));
   }
 
   async #inspect(): Promise<DamageReport | null> {

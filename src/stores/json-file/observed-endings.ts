@@ -33,13 +33,18 @@ export function observedEndings(observation: Observation): readonly PastHold[] {
   // What this process has written last, and nobody since.
   if (copy === found.document) return [];
   const ended: PastHold[] = [];
+  let newNames: ReadonlyMap<string, string> | undefined;
   for (const name of copy.names()) {
     const before = copy.entryText(name) ?? "";
     const after = found.document.entryText(name);
     if (before === after) continue;
     const lock = readableLock(before);
     if (lock === null || lock.holderInstance === RECOVERY_INSTANCE || isSameLock(lock, readableLock(after))) continue;
-    ended.push(observe(observation, { name, id: entryIdOf(before), lock, after }));
+    const id = entryIdOf(before);
+    const isItsEntry = after !== undefined && entryIdOf(after) === id;
+    if (!isItsEntry) newNames ??= newNamesIn(observation);
+    const nameNow = isItsEntry ? name : newNames?.get(id);
+    ended.push(observe(observation, { name, id, lock, after, nameNow }));
   }
   return ended;
 }
@@ -51,12 +56,13 @@ interface EndedLock {
   readonly lock: RegistryLock;
   /** The entry that has its name now. */
   readonly after: string | undefined;
+  /** Its entry's name now; undefined for one that is gone. */
+  readonly nameNow: string | undefined;
 }
 
-function observe(observation: Observation, { name, id, lock, after }: EndedLock): PastHold {
+function observe(observation: Observation, { name, id, lock, after, nameNow }: EndedLock): PastHold {
   const { found, reading } = observation;
-  const movedTo = after === undefined ? newNameOf(id, observation) : undefined;
-  const text = movedTo === undefined ? after : found.document.entryText(movedTo);
+  const text = nameNow === undefined ? undefined : found.document.entryText(nameNow);
   const known = knownLock(observation, name, lock);
   const note = found.notes.get(name);
   const evidence: EvidenceOfEnd = {
@@ -66,7 +72,8 @@ function observe(observation: Observation, { name, id, lock, after }: EndedLock)
     isNoted: note?.instance === lock.holderInstance,
     isDead: probePresence(observation.holdersDirectory, lock.holderInstance, reading.monotonic).kind === "dead",
     isEntryGone: after === undefined,
-    movedTo,
+    isEntryReplaced: after !== undefined && nameNow !== name,
+    movedTo: nameNow === name ? undefined : nameNow,
     lastHeartbeat: lastSignOfLife(observation, known, { note, text }),
     now: reading.wall,
   };
@@ -94,7 +101,9 @@ interface EvidenceOfEnd {
   readonly isNoted: boolean;
   readonly isDead: boolean;
   readonly isEntryGone: boolean;
-  /** The entry's name now, when it has another. */
+  /** Its name has the entry of another ID. */
+  readonly isEntryReplaced: boolean;
+  /** Its entry's name now, when it has another. */
   readonly movedTo: string | undefined;
   readonly lastHeartbeat: WallMs;
   readonly now: WallMs;
@@ -106,11 +115,14 @@ interface ObservedEnd {
 }
 
 function judge(evidence: EvidenceOfEnd): ObservedEnd {
-  const { known, next, isNoted, isDead, isEntryGone, movedTo, lastHeartbeat, now } = evidence;
+  const { known, next, isNoted, isDead, isEntryGone, isEntryReplaced, movedTo, lastHeartbeat, now } = evidence;
   // The holder would have shown itself, had it gone on for longer.
-  const nextBeatDue = wallMs(Math.min(now, later(lastHeartbeat, lockTtlMs(known))));
+  const nextBeatDue = earlier(now, later(lastHeartbeat, lockTtlMs(known)));
   if (movedTo !== undefined) return { ending: { how: "renamed", detail: movedTo }, until: nextBeatDue };
   if (isEntryGone) return { ending: { how: "lost", detail: "its entry was removed" }, until: now };
+  if (isEntryReplaced) {
+    return { ending: { how: "lost", detail: "its entry was replaced" }, until: earlier(next?.acquiredAt ?? now, now) };
+  }
   if (next === null && !isNoted) return { ending: { how: "released" }, until: nextBeatDue };
   if (next === null) return { ending: { how: "lost", detail: "its lock was removed" }, until: nextBeatDue };
   if (next.holderInstance !== RECOVERY_INSTANCE) return judgeTaken(evidence, next);
@@ -121,7 +133,7 @@ function judge(evidence: EvidenceOfEnd): ObservedEnd {
 /** By the taker's clock, which may be ahead, and by ours. */
 function judgeTaken(evidence: EvidenceOfEnd, next: RegistryLock): ObservedEnd {
   const { known, note, isNoted, isDead, lastHeartbeat, now } = evidence;
-  const until = wallMs(Math.min(next.acquiredAt, now));
+  const until = earlier(next.acquiredAt, now);
   const expiredAt = later(lastHeartbeat, lockTtlMs(known));
   const isSilent = expiredAt <= until;
   const isTakenByUs = note?.instance === next.holderInstance;
@@ -168,11 +180,21 @@ function lastSeenOf(entryText: string, otherwise: WallMs): WallMs {
   }
 }
 
-function newNameOf(id: string, { copy, found }: Observation): string | undefined {
+/** The names of IDs that they had not before, by ID. */
+function newNamesIn({ copy, found }: Observation): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
   for (const name of found.document.names()) {
-    if (!copy.has(name) && entryIdOf(found.document.entryText(name) ?? "") === id) return name;
+    const before = copy.entryText(name);
+    const now = found.document.entryText(name) ?? "";
+    if (now === before) continue;
+    const id = entryIdOf(now);
+    if ((before === undefined || entryIdOf(before) !== id) && !names.has(id)) names.set(id, name);
   }
-  return undefined;
+  return names;
+}
+
+function earlier(a: WallMs, b: WallMs): WallMs {
+  return wallMs(Math.min(a, b));
 }
 
 function isSameLock(a: RegistryLock, b: RegistryLock | null): boolean {

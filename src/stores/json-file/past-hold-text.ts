@@ -11,7 +11,7 @@ export function parsePastHold(line: string): PastHold | undefined {
   const { instance, pid, host } = holder;
   if (typeof name !== "string" || typeof id !== "string" || typeof observed !== "boolean") return undefined;
   if (typeof instance !== "string" || typeof pid !== "number" || typeof host !== "string") return undefined;
-  if (typeof since !== "number" || typeof lastHeartbeat !== "number" || typeof until !== "number") return undefined;
+  if (!isMoment(since) || !isMoment(lastHeartbeat) || !isMoment(until)) return undefined;
   if (token !== null && typeof token !== "number") return undefined;
   return {
     name,
@@ -24,6 +24,13 @@ export function parsePastHold(line: string): PastHold | undefined {
     ending,
     observed,
   };
+}
+
+/** As far from 1970 as a date can be told. */
+const MOMENT_MS_MAX = 8.64e15;
+
+function isMoment(found: unknown): found is number {
+  return typeof found === "number" && Math.abs(found) <= MOMENT_MS_MAX;
 }
 
 const WAYS: Readonly<Record<Ending["how"], true>> = {

@@ -47,7 +47,8 @@ function refreshOne(work: Work, holder: Holder, name: string, token: number): Lo
   if (note?.revocation != null) return { reason: "revoked", detail: note.revocation.reason };
   const { heartbeatAt, expiresAt } = refreshedLock(lock, holder.ttlMs, reading.wall);
   // A note that was lost with the sidecar is made anew: the holder knows its token.
-  const healed = note ?? { instance: holder.instance, lock, token, grantedAt: reading.monotonic, revocation: null };
+  const { instance } = holder;
+  const healed = note ?? { instance, id: entryIdOf(text), lock, token, grantedAt: reading.monotonic, revocation: null };
   sidecar.locks.set(name, { ...healed, lapsingSince: null });
   sidecar.lastToken = Math.max(sidecar.lastToken, token);
   work.document.setEntry(name, editEntry(text, { lastSeen: reading.wall, lockTimes: { heartbeatAt, expiresAt } }));

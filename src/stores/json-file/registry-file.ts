@@ -1,10 +1,15 @@
 import { join } from "node:path";
 import { isNameholdError } from "../../core/errors.js";
-import type { Clock } from "../../core/timing.js";
+import { type Clock, later } from "../../core/timing.js";
 import type { Damaged } from "./damage.js";
+import { noRegistry } from "./file-faults.js";
 import { FileTurn } from "./file-turn.js";
 import { RegistryFiles, TurnLost } from "./registry-files.js";
 import type { View, Work } from "./work.js";
+
+/** Python writes in place: a file that stands alone is looked at for so long before it is called no registry. */
+const SETTLE_MS = 200;
+const SETTLE_RETRY_MS = 20;
 
 interface Job {
   readonly run: (work: Work) => void;
@@ -18,6 +23,7 @@ interface Job {
  */
 export class RegistryFile {
   readonly files: RegistryFiles;
+  readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #turn: FileTurn;
   #queue: Job[] = [];
@@ -26,6 +32,7 @@ export class RegistryFile {
 
   constructor(path: string, clock: Clock, timeoutMs: number) {
     this.files = new RegistryFiles(path, clock);
+    this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#turn = new FileTurn(path, join(this.files.holdersDirectory, "gate"), clock);
   }
@@ -43,6 +50,7 @@ export class RegistryFile {
   }
 
   async #view(): Promise<View> {
+    await this.#refuseNoRegistry();
     const assessment = this.files.assess();
     const isSound = assessment.kind === "sound";
     if (isSound && this.files.isCopied(assessment.document)) return this.files.viewOf(assessment.document);
@@ -53,6 +61,20 @@ export class RegistryFile {
       if (!isNameholdError(error, "read-only", "busy", "unreachable", "storage-failed")) throw error;
       const again = this.files.assess();
       return again.kind === "sound" ? this.files.viewOf(again.document) : this.files.damagedView(again, error);
+    }
+  }
+
+  /**
+   * A damaged file where namehold was never at work may be any file: nothing is made beside it.
+   *
+   * @throws RegistryError `damaged`
+   */
+  async #refuseNoRegistry(): Promise<void> {
+    if (this.files.isKnown()) return;
+    const deadline = later(this.#clock.monotonicMs(), SETTLE_MS);
+    for (let damage = this.damage(); damage !== undefined; damage = this.damage()) {
+      if (this.#clock.monotonicMs() >= deadline) throw noRegistry(this.files.path, damage.what);
+      await new Promise<void>((resolve) => this.#clock.setTimer(SETTLE_RETRY_MS, resolve));
     }
   }
 
@@ -115,6 +137,7 @@ export class RegistryFile {
       const waitingJobs = this.#queue.length;
       let jobs: readonly Job[] = [];
       try {
+        await this.#refuseNoRegistry();
         this.files.prepare();
         const settle = await this.#turn.take(this.#timeoutMs, () => {
           jobs = this.#queue.splice(0);

@@ -1,11 +1,13 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type NameholdError, RegistryError } from "../../core/errors.js";
 import type { RegistryDocument } from "../../core/text/registry-document.js";
-import { type Clock, wallMs } from "../../core/timing.js";
+import { RegistryDamage } from "../../core/text/registry-scan.js";
+import { type Clock, type WallMs, wallMs } from "../../core/timing.js";
 import { readFileOrAbsent, replaceFile, syncDirectory } from "../../platform/atomic-file.js";
 import { bootId } from "../../platform/clock.js";
 import { makeDirectory, makePath } from "../../platform/directory.js";
+import { statsAt } from "../../platform/file-stats.js";
 import { isLocalFileSystem } from "../../platform/file-system.js";
 import { isMountPoint } from "../../platform/mounts.js";
 import { holdersDirectoryOf } from "../../platform/presence-path.js";
@@ -15,7 +17,8 @@ import { reservedTokens, reserveTokens } from "../machine/token-ceiling.js";
 import { Cached } from "./cached.js";
 import { type ClockReading, noteClock, restartedNote } from "./clock-note.js";
 import { isSameButTimes, knowsAllIds } from "./copy-comparison.js";
-import { type Assessment, assess, type Copy, type Damaged, readCopy } from "./damage.js";
+import { type Assessment, assess, type Copy, contradictionOf, type Damaged, readCopy } from "./damage.js";
+import { irrecoverable, outcomeUnknown, unknownVersion, vanished } from "./file-faults.js";
 import { recallHolds, recordHolds } from "./history-file.js";
 import { holdBack } from "./hold-back.js";
 import { observedEndings } from "./observed-endings.js";
@@ -40,6 +43,8 @@ export class RegistryFiles {
   readonly #clock: Clock;
   readonly #file = new Cached<Assessment>();
   readonly #copy = new Cached<Copy>();
+  /** The copy beside which the file was last found sound. */
+  #soundBeside: string | undefined;
   /** The registry as the last turn of this process has left it: the copy, but for the times of heartbeats. */
   #left: RegistryDocument | undefined;
   #isChecked = false;
@@ -72,7 +77,8 @@ export class RegistryFiles {
   /** What a turn begins with. @throws RegistryError `damaged` without a last good copy */
   begin(): Work {
     const reading = this.#reading();
-    const assessment = this.assess();
+    // Of the same moment, so that a registry that is made in this turn is not older than itself.
+    const assessment = this.assess(reading.wall);
     if (assessment.kind === "damaged" && !assessment.hasCopy) throw irrecoverable(this.path, assessment.what);
     const document = assessment.document.clone();
     const sidecar = this.#readSidecar();
@@ -125,23 +131,33 @@ export class RegistryFiles {
     if (isChanged) work.document.setUpdatedAt(work.reading.wall);
     if (work.keepBackup !== null && before !== undefined)
       work.backupPath = backUp(this.holdersDirectory, before, work.keepBackup, work.reading.wall);
+    const copy = this.#readCopy();
+    const isCopyDue = copy.kind === "good" ? !isSameButTimes(work.document, copy.document) : work.document.size > 0;
+    if (isCopyDue) this.#keepForeignLosses(copy, work);
     reserveTokens(this.#ceilingPath, work.sidecar.lastToken);
     const sidecarBefore = this.#writeSidecar(work.sidecar, checkTurn);
     let isWritten = !isChanged;
     try {
-      const copy = this.#readCopy();
-      const isNews = this.#refreshCopy(work.document, copy, () => {
+      const writeDocument = (): void => {
         if (isChanged) this.#writeDocument(work.document, checkTurn);
         isWritten = true;
-      });
+      };
+      if (isCopyDue) this.#refreshCopy(work.document, writeDocument);
+      else writeDocument();
       if (isChanged && work.identityChanged) syncDirectory(dirname(resolveLinks(this.path)));
-      this.#recordHolds(work, isNews ? copy : undefined);
+      this.#recordHolds(work, isCopyDue ? copy : undefined);
       for (const act of work.afterWrite) act();
     } catch (error) {
       if (isChanged && isWritten) throw outcomeUnknown(this.path, error);
       if (sidecarBefore !== undefined && !(error instanceof TurnLost)) this.#restoreSidecar(sidecarBefore, checkTurn);
       throw error;
     }
+  }
+
+  /** What somebody else has taken out of the file, or given another ID, is about to leave the copy too. */
+  #keepForeignLosses(copy: Copy, { found, reading }: Work): void {
+    if (copy.kind !== "good" || copy.document === found.document || knowsAllIds(found.document, copy.document)) return;
+    backUp(this.holdersDirectory, copy.document.toString(), "foreign", reading.wall);
   }
 
   #writeDocument(document: RegistryDocument, checkTurn: () => void): void {
@@ -154,19 +170,12 @@ export class RegistryFiles {
   /**
    * The copy follows all but the times of heartbeats. It is written before `writeDocument` is called and takes its place
    * after it, so that a disk that fills up in between leaves both as they were.
-   *
-   * @returns whether the copy differed
    */
-  #refreshCopy(document: RegistryDocument, copy: Copy, writeDocument: () => void): boolean {
-    const isDue = copy.kind === "good" ? !isSameButTimes(document, copy.document) : document.size > 0;
-    if (!isDue) {
-      writeDocument();
-      return false;
-    }
+  #refreshCopy(document: RegistryDocument, writeDocument: () => void): void {
     const bytes = Buffer.from(document.toString(), "utf8");
     replaceFile(this.copyPath, bytes, { durable: true, keepLink: false, beforeRename: writeDocument });
     this.#copy.keep(bytes, { kind: "good", document });
-    return true;
+    this.#soundBeside = stampOf(this.copyPath);
   }
 
   /** @param copy the one before this turn, where it differed from what the turn has left */
@@ -211,17 +220,43 @@ export class RegistryFiles {
     replaceFile(this.sidecarPath, text, { durable: false, keepLink: false, beforeRename: checkTurn });
   }
 
-  assess(): Assessment {
+  /** @throws RegistryError `damaged` for a registry of an unknown version */
+  assess(now: WallMs = wallMs(this.#clock.wallMs())): Assessment {
+    const stamp = stampOf(this.copyPath);
     const file = readFileOrAbsent(this.path);
     const known = this.#file.peek(file);
-    if (file !== undefined && known?.kind === "sound") return known;
+    if (file !== undefined && known?.kind === "sound" && this.#isStillSound(known.document, stamp)) return known;
     // A missing file and damage are assessed anew each time: they depend on the copy as well.
     const copy = this.#readCopy();
     if (file === undefined && copy.kind === "absent" && this.#hasExisted) throw vanished(this.path);
-    const assessment = assess(file, copy, this.#clock.wallMs());
+    const assessment = this.#assessAnew(file, copy, now);
+    this.#soundBeside = stamp;
     if (file !== undefined) this.#hasExisted = true;
     this.#file.keep(file, assessment);
     return assessment;
+  }
+
+  #assessAnew(file: Buffer | undefined, copy: Copy, now: WallMs): Assessment {
+    try {
+      return assess(file, copy, now);
+    } catch (error) {
+      if (!(error instanceof RegistryDamage)) throw error;
+      throw unknownVersion(this.path, error);
+    }
+  }
+
+  /** The same bytes may have been put back after others were known: then the copy has changed. */
+  #isStillSound(document: RegistryDocument, stamp: string | undefined): boolean {
+    if (stamp === this.#soundBeside) return true;
+    const copy = this.#readCopy();
+    if (copy.kind === "good" && contradictionOf(document, copy.document) !== undefined) return false;
+    this.#soundBeside = stamp;
+    return true;
+  }
+
+  /** Whether namehold has been at work here: else there is neither a copy nor anything to mend. */
+  isKnown(): boolean {
+    return existsSync(this.holdersDirectory);
   }
 
   #readCopy(): Copy {
@@ -284,24 +319,8 @@ function nearestDirectory(path: string): string {
     : nearestDirectory(parent);
 }
 
-function vanished(path: string): NameholdError {
-  return new RegistryError(
-    "unreachable",
-    `The registry ${path} was there and is gone, with all that stood beside it. Is its directory still mounted? Start this process anew to begin a new registry.`,
-  );
-}
-
-function outcomeUnknown(path: string, cause: unknown): NameholdError {
-  return new RegistryError(
-    "outcome-unknown",
-    `The registry ${path} was written, but what belongs to it was not: ${String(cause)}. Look before you repeat it.`,
-    { cause },
-  );
-}
-
-function irrecoverable(path: string, what: string): NameholdError {
-  return new RegistryError(
-    "damaged",
-    `The registry ${path} is damaged (${what}), and there is no last good copy beside it. Restore a backup, or run 'namehold recover' to go on with what can be read.`,
-  );
+/** Changes with every replacement of the file, as far as the file system can tell. */
+function stampOf(path: string): string | undefined {
+  const stats = statsAt(path);
+  return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs}`;
 }

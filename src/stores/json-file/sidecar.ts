@@ -14,6 +14,8 @@ import type { ClockNote } from "./clock-note.js";
  */
 export interface LockNote {
   readonly instance: string;
+  /** The ID that its holder acts under, whatever becomes of the entry. */
+  readonly id: string;
   /** The lock as it was granted. */
   readonly lock: RegistryLock;
   readonly token: number;

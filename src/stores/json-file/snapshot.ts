@@ -5,18 +5,27 @@ import type { RegistryLock } from "../../core/entry.js";
 import { RegistryError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
 import type { EntryRecord, Evidence, FormerLock, HolderRecord, Snapshot, Version, Waiter } from "../../core/record.js";
-import { readEntry } from "../../core/text/entry-text.js";
+import { EntryDamage, readEntry } from "../../core/text/entry-text.js";
 import { probePresence } from "../../platform/presence-probe.js";
 import { isClockTrusted } from "./clock-note.js";
 import type { LockNote } from "./sidecar.js";
 import type { View } from "./work.js";
 
-/** @throws RegistryError `damaged` for an entry that is none */
+/** @throws EntryDamage with the name, for an entry that is none */
 export function snapshotFrom(view: View, holdersDirectory: string, name: string): Snapshot {
   const text = view.document.entryText(name);
   const record = text === undefined ? null : recordFrom(view, holdersDirectory, name, text);
   const former = record?.entry.lock == null ? formerFrom(view, holdersDirectory, name) : null;
   return { name, record, former, now: view.reading.wall };
+}
+
+/** What is damaged in an entry is told with its place. */
+export function placing<T>(place: EntryDamage["place"], read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof EntryDamage ? error.withPlace(place) : error;
+  }
 }
 
 /** The note about an entry's lock, if it is about this very lock. */
@@ -26,7 +35,7 @@ export function noteOf(view: View, name: string, lock: RegistryLock | null): Loc
 }
 
 /** Whose the lock was that somebody took away, until its holder gives it up. */
-function formerFrom(view: View, holdersDirectory: string, name: string): FormerLock | null {
+export function formerFrom(view: View, holdersDirectory: string, name: string): FormerLock | null {
   const note = view.sidecar.locks.get(name);
   return note === undefined ? null : { lock: note.lock, holder: holderFrom(view, holdersDirectory, note.lock, note) };
 }
@@ -51,7 +60,7 @@ export function refuseUnknown(view: View, name: string): void {
 }
 
 function recordFrom(view: View, holdersDirectory: string, name: string, text: string): EntryRecord {
-  const entry = readEntry(text, view.reading.wall);
+  const entry = placing({ name }, () => readEntry(text, view.reading.wall));
   const note = noteOf(view, name, entry.lock);
   return {
     name,

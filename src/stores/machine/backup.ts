@@ -18,10 +18,8 @@ const EVIDENCE_MAX = 20;
 export function backUp(holdersDirectory: string, text: string, why: string, now: WallMs): string {
   const directory = join(holdersDirectory, "backups");
   makeDirectory(directory);
-  const stamp = stampOf(now);
   const older = filesIn(directory, "");
-  const sameMoment = older.filter((name) => name.startsWith(stamp)).length;
-  const path = join(directory, `${stamp}-${String(sameMoment).padStart(3, "0")}-${why}.json`);
+  const path = join(directory, `${stampOf(now, older)}-${why}.json`);
   replaceFile(path, text, { durable: true, keepLink: false });
   deleteOldest(directory, older, BACKUPS_MAX - 1);
   return path;
@@ -38,23 +36,32 @@ export function keepEvidence(holdersDirectory: string, bytes: Uint8Array, now: W
   const ending = `-${createHash("sha256").update(bytes).digest("hex").slice(0, 16)}.json`;
   const same = older.find((name) => name.endsWith(ending));
   if (same !== undefined) return join(holdersDirectory, same);
-  const path = join(holdersDirectory, `${EVIDENCE_PREFIX}${stampOf(now)}${ending}`);
+  const path = join(holdersDirectory, `${EVIDENCE_PREFIX}${stampOf(now, older)}${ending}`);
   replaceFile(path, bytes, { durable: true, keepLink: false });
   deleteOldest(holdersDirectory, older, EVIDENCE_MAX - 1);
   return path;
 }
 
 const EVIDENCE_PREFIX = "damaged-";
+/** The running number behind the time. */
+const NUMBER = /Z-(\d+)-/;
 
-/** Sorts by time as text does. */
-function stampOf(now: WallMs): string {
-  return new Date(now).toISOString().replaceAll(":", "");
+/** When, for people, and a running number: by the wall clock alone, what is kept after it has stepped back were the oldest. */
+function stampOf(now: WallMs, older: readonly string[]): string {
+  const number = numberOf(older.at(-1) ?? "") + 1;
+  return `${new Date(now).toISOString().replaceAll(":", "")}-${String(number).padStart(3, "0")}`;
 }
 
+/** The oldest first. */
 function filesIn(directory: string, prefix: string): readonly string[] {
   return readdirSync(directory)
     .filter((name) => name.startsWith(prefix) && name.endsWith(".json"))
-    .sort();
+    .sort()
+    .sort((a, b) => numberOf(a) - numberOf(b));
+}
+
+function numberOf(name: string): number {
+  return Number(NUMBER.exec(name)?.[1] ?? 0);
 }
 
 function deleteOldest(directory: string, names: readonly string[], keep: number): void {

@@ -1,7 +1,8 @@
 import type { Holder } from "../../core/entry.js";
 import { NameholdError, RegistryError } from "../../core/errors.js";
 import type { Ending, PastHold } from "../../core/history.js";
-import { heldBy, newLock } from "../../core/lock-rules.js";
+import { keptIdError } from "../../core/kept-id.js";
+import { heldBy, type LockState, newLock } from "../../core/lock-rules.js";
 import { quoteName } from "../../core/name.js";
 import type { Loss, Version } from "../../core/record.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
@@ -19,6 +20,7 @@ export interface DraftBase {
   readonly lastToken: number;
   readonly holder: Holder;
   readonly beat: Beat;
+  readonly judge: (former: Lock) => LockState;
 }
 
 /**
@@ -46,10 +48,13 @@ export class Draft {
   /**
    * @returns false when a part's precondition fails
    * @throws RegistryError `already-exists` when an imported ID belongs to another name
+   * @throws RegistryLockError `held` when it belonged to one whose holder may still act under it
    */
   applyAll(parts: readonly ChangePart[]): boolean {
     if (!parts.every((part) => this.#apply(part))) return false;
-    if (parts.some((part) => part.kind === "put" && part.write.source !== undefined)) this.#assertIdsApart();
+    const imported = parts.filter((part) => part.kind === "put" && part.write.source !== undefined);
+    if (imported.length > 0) this.#assertIdsApart();
+    for (const { name } of imported) this.#assertIdFree(name);
     return true;
   }
 
@@ -95,6 +100,20 @@ export class Draft {
     }
   }
 
+  #assertIdFree(name: string): void {
+    const { rows, formers, judge, beat } = this.#base;
+    const id = entryIdOf(this.#row(name)?.text ?? "{}");
+    const before = rows.get(name);
+    // It was its own already: nothing comes to it.
+    if (before !== undefined && entryIdOf(before.text) === id) return;
+    const standing = [...rows].flatMap(([other, { lock }]) => (lock === null ? [] : [[other, lock] as const]));
+    for (const [former, lock] of [...standing, ...formers]) {
+      if (former === name || lock.id !== id) continue;
+      const state = judge(lock);
+      if (state.kind === "held") throw keptIdError({ ...state, id, name, former, now: beat.wallAt });
+    }
+  }
+
   #put({ name, expect, expectHolder, write }: ChangePart & { kind: "put" }): boolean {
     const row = this.#row(name);
     if ((row?.version ?? "absent") !== expect) return false;
@@ -131,7 +150,14 @@ export class Draft {
         this.formers.set(name, null);
         return {
           ...row,
-          lock: { holder, token: this.lastToken, acquiredAt: beat.wallAt, beat, revocation: null },
+          lock: {
+            holder,
+            id: entryIdOf(row.text),
+            token: this.lastToken,
+            acquiredAt: beat.wallAt,
+            beat,
+            revocation: null,
+          },
           // The name is not free any more: the next time that it is, its waiter gets a full turn.
           waiters: row.waiters.map((waiter) => ({ ...waiter, offeredAt: null })),
         };

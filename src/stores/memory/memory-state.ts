@@ -8,8 +8,8 @@ import {
   type PastHold,
   revokedBy,
 } from "../../core/history.js";
-import { heldBy } from "../../core/lock-rules.js";
-import type { EntryRecord, Evidence, HolderRecord, Loss, Snapshot, Version } from "../../core/record.js";
+import { heldBy, judgeLock } from "../../core/lock-rules.js";
+import type { EntryRecord, Evidence, FormerLock, HolderRecord, Loss, Snapshot, Version } from "../../core/record.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
 import { readEntry } from "../../core/text/entry-text.js";
 import { type Clock, later } from "../../core/timing.js";
@@ -55,7 +55,7 @@ export class MemoryState {
     return {
       name,
       record,
-      former: former === undefined ? null : { lock: registryLock(former), holder: this.#holderRecord(former) },
+      former: former === undefined ? null : this.#former(former),
       now: this.#clock.wallMs(),
     };
   }
@@ -69,6 +69,8 @@ export class MemoryState {
       lastToken: Math.max(this.#lastToken, change.tokenFloor ?? 0),
       holder: change.holder,
       beat: this.#newBeat(change.holder),
+      judge: (former) =>
+        judgeLock({ name: "", record: null, former: this.#former(former), now: this.#clock.wallMs() }, 0),
     });
     if (!draft.applyAll(change.parts)) return false;
     this.#lastToken = draft.lastToken;
@@ -160,6 +162,10 @@ export class MemoryState {
         offeredAgeMs: offeredAt === null ? null : this.#clock.monotonicMs() - offeredAt,
       })),
     };
+  }
+
+  #former(lock: Lock): FormerLock {
+    return { lock: registryLock(lock), holder: this.#holderRecord(lock) };
   }
 
   #holderRecord(lock: Lock): HolderRecord {

@@ -12,6 +12,8 @@ export interface Beat {
 
 export interface Lock {
   readonly holder: Holder;
+  /** The ID that its holder acts under, whatever becomes of the entry. */
+  readonly id: string;
   readonly token: number;
   readonly acquiredAt: WallMs;
   readonly beat: Beat;

@@ -1,8 +1,10 @@
+import { probePresence } from "../../platform/presence-probe.js";
 import type { Change, ChangePart } from "../store.js";
 import { Draft, type Life } from "./draft.js";
 import { look } from "./look.js";
 import type { OwnLocks } from "./own-locks.js";
 import type { Looked } from "./rows.js";
+import { judgeFormer } from "./snapshot.js";
 import { fromSqlText } from "./sql-text.js";
 import type { Transaction } from "./transaction.js";
 import { writeDraft } from "./write-draft.js";
@@ -56,8 +58,19 @@ export function applyChange(tx: Transaction, { holder, parts, tokenFloor }: Chan
     const [key] = tx.sql.nameOfId.get(id) ?? [];
     return key === undefined ? undefined : fromSqlText(key);
   };
+  const isDead = (instance: string): boolean =>
+    probePresence(tx.connection.holdersDirectory, instance, tx.reading.monotonic).kind === "dead";
   tx.raise(tokenFloor ?? 0);
-  const draft = new Draft({ holder, life, reading: tx.reading, lookUp: lookOnce, ownerOf, nextToken: () => tx.next() });
+  const draft = new Draft({
+    holder,
+    life,
+    reading: tx.reading,
+    lookUp: lookOnce,
+    ownerOf,
+    namesOfLockId: (id) => tx.sql.namesOfLockId.all(id, id, id).map(([key]) => fromSqlText(key)),
+    judge: (lock) => judgeFormer(lock, { reading: tx.reading, isDead }),
+    nextToken: () => tx.next(),
+  });
   if (!draft.applyAll(parts)) {
     tx.last = last;
     return { isDone: false, looked: new Map([...names].map((name) => [name, lookOnce(name)])), backup: undefined };

@@ -1,7 +1,8 @@
 import type { Holder } from "../../core/entry.js";
 import { NameholdError, RegistryError } from "../../core/errors.js";
 import type { Ending, PastHold } from "../../core/history.js";
-import { heldBy, newLock } from "../../core/lock-rules.js";
+import { keptIdError } from "../../core/kept-id.js";
+import { heldBy, type LockState, newLock } from "../../core/lock-rules.js";
 import { quoteName } from "../../core/name.js";
 import type { Loss, Version } from "../../core/record.js";
 import { editEntry, readEntry, writeEntry } from "../../core/text/entry-text.js";
@@ -36,6 +37,9 @@ export interface DraftBase {
   readonly lookUp: (name: string) => Looked;
   /** The name that has this ID in the database. */
   readonly ownerOf: (id: string) => string | undefined;
+  /** The names whose locks, standing or taken away, are of holders that act under this ID. */
+  readonly namesOfLockId: (id: string) => readonly string[];
+  readonly judge: (lock: LockRow) => LockState;
   readonly nextToken: () => number;
 }
 
@@ -77,11 +81,13 @@ export class Draft {
 
   /**
    * @returns false when a part's precondition fails
-   * @throws NameholdError `invalid-input`; RegistryError `already-exists` when an ID belongs to another name
+   * @throws NameholdError `invalid-input`; RegistryError `already-exists` when an ID belongs to another name,
+   *   RegistryLockError `held` when it belonged to one whose holder may still act under it
    */
   applyAll(parts: readonly ChangePart[]): boolean {
     if (!parts.every((part) => this.#apply(part))) return false;
     this.#checkIds();
+    for (const part of parts) if (part.kind === "put" && part.write.source !== undefined) this.#checkIdFree(part.name);
     return true;
   }
 
@@ -179,6 +185,7 @@ export class Draft {
     // The name is not free any more: the next time that it is, its waiter gets a full turn.
     if (row.waiters > 0) this.queueSteps.push({ kind: "end-offers", name: row.name });
     const lock: LockRow = {
+      id: row.id,
       life: life.n,
       instance: holder.instance,
       pid: holder.pid,
@@ -286,6 +293,20 @@ export class Draft {
       const known = names.get(row.id) ?? (isKnown ? undefined : this.#ownerAfter(row.id));
       if (known !== undefined && known !== name) throw sameId(name, row.id, known);
       names.set(row.id, name);
+    }
+  }
+
+  #checkIdFree(name: string): void {
+    const { lookUp, namesOfLockId, judge, reading } = this.#base;
+    const id = this.row(name)?.id;
+    // It was its own already: nothing comes to it.
+    if (id === undefined || lookUp(name).row?.id === id) return;
+    for (const former of namesOfLockId(id)) {
+      const { row, former: takenAway } = lookUp(former);
+      const lock = row?.lock ?? takenAway;
+      if (former === name || lock?.id !== id) continue;
+      const state = judge(lock);
+      if (state.kind === "held") throw keptIdError({ ...state, id, name, former, now: reading.wall });
     }
   }
 

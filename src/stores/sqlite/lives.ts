@@ -34,24 +34,28 @@ export function endLife(tx: Transaction, n: number): void {
   tx.logAny();
 }
 
-/** Ends lives that are proved dead, and deletes the files of those that are over. */
+/** Ends lives that are proved dead, and deletes the files of those that are over, and what crashed writers left. */
 export function sweepLives(tx: Transaction): void {
   const { holdersDirectory } = tx.connection;
+  // In the transaction: those who write beside the database are mostly in one of their own, and so not at work now.
+  unlessRefused(() => sweepTemporaries(holdersDirectory, LEFTOVER_MS));
   const [last] = tx.sql.lastLife.get() ?? [];
   const start = last == null || last <= SWEPT_MAX ? 0 : randomInt(last);
   for (const [n, instance] of tx.sql.someLives.all(start, SWEPT_MAX)) {
     if (probePresence(holdersDirectory, instance, tx.reading.monotonic).kind === "dead") endLife(tx, n);
   }
   tx.onSettled((outcome) => {
-    if (outcome === "committed") sweepFiles(tx);
+    // When no row can come back that they are the proof for.
+    if (outcome !== "committed") return;
+    const hasLife = (instance: string): boolean => tx.sql.lifeOf.get(instance) !== undefined;
+    unlessRefused(() => sweepPresences(holdersDirectory, hasLife, SWEPT_MAX));
   });
 }
 
 /** Other users' leftovers may be theirs alone to delete: then they stay. */
-function sweepFiles({ connection, sql }: Transaction): void {
+function unlessRefused(sweep: () => void): void {
   try {
-    sweepTemporaries(connection.holdersDirectory, LEFTOVER_MS);
-    sweepPresences(connection.holdersDirectory, (instance) => sql.lifeOf.get(instance) !== undefined, SWEPT_MAX);
+    sweep();
   } catch (error) {
     if (!isNameholdError(error) && sqliteCodeOf(error) === undefined) throw error;
   }

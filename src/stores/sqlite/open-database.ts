@@ -61,8 +61,10 @@ export function openDatabase(options: OpenOptions): Connection | null {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats !== undefined && !stats.isFile()) throw noDatabase(path, "it is not a file");
   if (stats !== undefined && isMountPoint(path)) throw mountedFile(path);
-  if (stats !== undefined && stats.size > 0) return openExisting(place);
+  if (isBegun(path)) return openExisting(place);
   if (place.known.read() !== undefined) {
+    // Another process may have made it since the look at the file: the ID comes after the database.
+    if (isBegun(path)) return openExisting(place);
     throw place.known.damage(path, stats === undefined ? "is missing" : "is empty");
   }
   if (!options.mayMake) return null;
@@ -73,6 +75,11 @@ export function openDatabase(options: OpenOptions): Connection | null {
 interface Place extends OpenOptions {
   readonly holdersDirectory: string;
   readonly known: RegistryIdFile;
+}
+
+/** Whether there is more than an empty file. */
+function isBegun(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 function openExisting(place: Place): Connection {
@@ -169,9 +176,11 @@ function bringUpToDate(db: Database, { path, clock, known }: Place): void {
     keepLog(db, path);
     return;
   }
+  // In this order, since another process may be making it: the mark comes before the tables.
+  const isUsed = hasTables(db);
   const application = db.pragma("application_id", { simple: true });
   if (application !== APPLICATION_ID) {
-    if (application !== 0 || hasTables(db)) throw noDatabase(path, ANOTHER_PROGRAMS);
+    if (application !== 0 || isUsed) throw noDatabase(path, ANOTHER_PROGRAMS);
     db.pragma(`page_size = ${PAGE_BYTES}`);
     // Before the log is there: so it stands in the file itself from the first moment on.
     db.pragma(`application_id = ${APPLICATION_ID}`);

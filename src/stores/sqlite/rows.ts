@@ -14,6 +14,8 @@ export interface Pulse {
 }
 
 export interface LockRow {
+  /** The ID that its holder acts under, whatever becomes of the entry. */
+  readonly id: string;
   /** The number of its holder's life. */
   readonly life: number;
   readonly instance: string;
@@ -105,8 +107,9 @@ export type EntryTuple = [
   ...RefreshTuple,
   follows: 0 | 1,
   revocation: string | null,
+  lockId: string | null,
 ];
-export type FormerTuple = [...PulseTuple, holder: number, ...HolderTuple, ...RefreshTuple];
+export type FormerTuple = [...PulseTuple, holder: number, ...HolderTuple, ...RefreshTuple, id: string];
 export type WaiterTuple = [ticket: string, instance: string, since: WallMs, offeredAt: MonotonicMs | null];
 
 export function entryRow(t: EntryTuple): EntryRow {
@@ -125,6 +128,7 @@ export function entryRow(t: EntryTuple): EntryRow {
 
 function lockOfEntry(t: EntryTuple, life: number): LockRow {
   return {
+    id: t[23] ?? t[2],
     pulse: pulseOf(t[8], t[9], t[10], t[11]),
     life,
     instance: t[13],
@@ -142,6 +146,7 @@ function lockOfEntry(t: EntryTuple, life: number): LockRow {
 
 export function formerRow(t: FormerTuple): LockRow {
   return {
+    id: t[13],
     pulse: pulseOf(t[0], t[1], t[2], t[3]),
     life: t[4],
     instance: t[5],

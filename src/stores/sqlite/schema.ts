@@ -50,8 +50,10 @@ const CREATION = `
     refreshed_at REAL,
     refreshed_wall REAL,
     follows INTEGER,               -- 1: its holder's beats refresh it, 0: nothing does any more
-    revocation TEXT                -- JSON
+    revocation TEXT,               -- JSON
+    lock_id TEXT                   -- under which ID its holder acts; null: the entry's
   ) STRICT;
+  CREATE INDEX states_by_lock_id ON states (lock_id) WHERE lock_id IS NOT NULL;
 
   -- Lives of processes: one row each, and one write a heartbeat, however many names are held.
   CREATE TABLE holders (
@@ -74,8 +76,10 @@ const CREATION = `
     token INTEGER NOT NULL,
     acquired_wall REAL NOT NULL,
     refreshed_at REAL NOT NULL,
-    refreshed_wall REAL NOT NULL
+    refreshed_wall REAL NOT NULL,
+    id TEXT NOT NULL               -- under which its holder acts
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX formers_by_id ON formers (id);
   CREATE INDEX formers_by_token ON formers (token);
   CREATE INDEX formers_by_holder ON formers (holder);
 

@@ -1,5 +1,6 @@
 /** From rows to the records of the contract. */
 import type { RegistryEntry, RegistryLock } from "../../core/entry.js";
+import { judgeLock, type LockState } from "../../core/lock-rules.js";
 import type { EntryRecord, Evidence, FormerLock, HolderRecord, Snapshot } from "../../core/record.js";
 import { editEntry, readEntry } from "../../core/text/entry-text.js";
 import { later } from "../../core/timing.js";
@@ -21,11 +22,17 @@ export function snapshotFrom({ name, row, former, queue }: Looked, context: Snap
   };
 }
 
-/** The texts are read only when somebody asks for what is in them. */
+/** The state of a lock, wherever its name has gone. */
+export function judgeFormer(lock: LockRow, context: SnapshotContext): LockState {
+  return judgeLock({ name: "", record: null, former: formerFrom(lock, context), now: context.reading.wall }, 0);
+}
+
+/** The texts, and who waits, are looked into only when somebody asks for what is in them. */
 function recordFrom(row: EntryRow, queue: Looked["queue"], context: SnapshotContext): EntryRecord {
   const { reading } = context;
   const lock = row.lock;
   let source: string | undefined;
+  let waiters: EntryRecord["waiters"] | undefined;
   return {
     name: row.name,
     version: versionOf(row),
@@ -37,15 +44,23 @@ function recordFrom(row: EntryRow, queue: Looked["queue"], context: SnapshotCont
     token: lock?.token ?? null,
     revocation: lock?.revocation ?? null,
     holder: lock === null ? null : holderFrom(lock, context),
-    waiters: queue
-      .filter(({ instance }) => !context.isDead(instance))
-      .map(({ ticket, instance, since, offeredAt }) => ({
-        ticket,
-        instance,
-        since,
-        offeredAgeMs: offeredAt === null ? null : Math.max(0, reading.monotonic - offeredAt),
-      })),
+    get waiters() {
+      waiters ??= waitersFrom(queue, context);
+      return waiters;
+    },
   };
+}
+
+/** Without the dead, which is asked of the kernel: who only gives a name up does not pay for it. */
+function waitersFrom(queue: Looked["queue"], { reading, isDead }: SnapshotContext): EntryRecord["waiters"] {
+  return queue
+    .filter(({ instance }) => !isDead(instance))
+    .map(({ ticket, instance, since, offeredAt }) => ({
+      ticket,
+      instance,
+      since,
+      offeredAgeMs: offeredAt === null ? null : Math.max(0, reading.monotonic - offeredAt),
+    }));
 }
 
 function entryFrom(row: EntryRow, { wall }: Reading): RegistryEntry {

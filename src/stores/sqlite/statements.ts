@@ -23,7 +23,8 @@ const P = "+?";
 
 const PULSE = "h.clock, h.beat, h.beat_at, h.beat_wall";
 const ENTRY = `SELECT e.n, e.name, e.id, e.component_type, e.source, s.version, s.last_seen, s.waiters, ${PULSE},
-    s.holder, s.instance, s.pid, s.host, s.ttl_ms, s.token, s.acquired_wall, s.refreshed_at, s.refreshed_wall, s.follows, s.revocation
+    s.holder, s.instance, s.pid, s.host, s.ttl_ms, s.token, s.acquired_wall, s.refreshed_at, s.refreshed_wall, s.follows, s.revocation,
+    s.lock_id
   FROM entries e JOIN states s ON s.n = e.n LEFT JOIN holders h ON h.n = s.holder`;
 const BY_NAME = `(SELECT n FROM entries WHERE name = ${P})`;
 const HOLD = `SELECT k, name, id, instance, pid, host, token, since_wall, last_heartbeat_wall, until_wall, how, detail, observed FROM holds`;
@@ -45,9 +46,9 @@ export const SQL = {
   deleteEntry: `DELETE FROM entries WHERE n = ${P}`,
 
   insertState: `INSERT INTO states (version, last_seen, holder, instance, pid, host, ttl_ms, token, acquired_wall, refreshed_at,
-    refreshed_wall, follows, revocation, n, waiters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+    refreshed_wall, follows, revocation, lock_id, n, waiters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
   updateState: `UPDATE states SET version = ?, last_seen = ?, holder = ?, instance = ?, pid = ?, host = ?, ttl_ms = ?, token = ?,
-    acquired_wall = ?, refreshed_at = ?, refreshed_wall = ?, follows = ?, revocation = ? WHERE n = ${P}`,
+    acquired_wall = ?, refreshed_at = ?, refreshed_wall = ?, follows = ?, revocation = ?, lock_id = ? WHERE n = ${P}`,
   deleteState: `DELETE FROM states WHERE n = ${P}`,
   /** One lock is refreshed by itself. */
   refresh: `UPDATE states SET refreshed_at = ?, refreshed_wall = ? WHERE n = ${BY_NAME} AND holder = ${P} AND token = ${P} AND revocation IS NULL`,
@@ -69,12 +70,15 @@ export const SQL = {
     UNION ALL SELECT instance FROM waiters WHERE entry = ${BY_NAME}`,
   deleteHolder: `DELETE FROM holders WHERE n = ${P}`,
 
-  lookFormer: `SELECT ${PULSE}, f.holder, f.instance, f.pid, f.host, f.ttl_ms, f.token, f.acquired_wall, f.refreshed_at, f.refreshed_wall
+  lookFormer: `SELECT ${PULSE}, f.holder, f.instance, f.pid, f.host, f.ttl_ms, f.token, f.acquired_wall, f.refreshed_at, f.refreshed_wall, f.id
     FROM formers f LEFT JOIN holders h ON h.n = f.holder WHERE f.name = ${P}`,
   anyFormer: "SELECT 1 FROM formers LIMIT 1",
-  putFormer: `INSERT OR REPLACE INTO formers (name, holder, instance, pid, host, ttl_ms, token, acquired_wall, refreshed_at, refreshed_wall)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  putFormer: `INSERT OR REPLACE INTO formers (name, holder, instance, pid, host, ttl_ms, token, acquired_wall, refreshed_at, refreshed_wall, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   deleteFormer: `DELETE FROM formers WHERE name = ${P}`,
+  /** Names whose locks, standing or taken away, are of holders that act under this ID. */
+  namesOfLockId: `SELECT name FROM formers WHERE id = ${P} UNION ALL SELECT name FROM entries WHERE id = ${P}
+    UNION ALL SELECT e.name FROM states s JOIN entries e ON e.n = s.n WHERE s.lock_id = ${P}`,
   formersOfToken: `SELECT name FROM formers WHERE token = ${P}`,
   formersOfHolder: `SELECT name FROM formers WHERE holder = ${P}`,
 
@@ -135,6 +139,7 @@ interface Rows {
   instancesOfName: [instance: string | null];
   lookFormer: FormerTuple;
   anyFormer: [1];
+  namesOfLockId: [name: SqlText];
   formersOfToken: [name: SqlText];
   formersOfHolder: [name: SqlText];
   queue: WaiterTuple;

@@ -82,13 +82,13 @@ function writeRow(sql: Statements, before: EntryRow | null, row: EntryRow, versi
   const statement = row.n === 0 ? sql.insertState : sql.updateState;
   const lock = row.lock;
   if (lock === null) {
-    statement.run(version, row.lastSeen, null, null, null, null, null, null, null, null, null, null, null, n);
+    statement.run(version, row.lastSeen, null, null, null, null, null, null, null, null, null, null, null, null, n);
     return n;
   }
   const { life, instance, pid, host, ttlMs, token, acquiredAt, refreshedAt, refreshedWall, follows } = lock;
   const revocation = lock.revocation === null ? null : JSON.stringify(lock.revocation);
   const columns = [life, instance, pid, host, ttlMs, token, acquiredAt, refreshedAt, refreshedWall, follows ? 1 : 0];
-  statement.run(version, row.lastSeen, ...columns, revocation, n);
+  statement.run(version, row.lastSeen, ...columns, revocation, lock.id === row.id ? null : lock.id, n);
   return n;
 }
 
@@ -114,8 +114,9 @@ function writeFormers({ sql }: Transaction, draft: Draft): ReadonlySet<string> {
 }
 
 function putFormer(sql: Statements, name: string, lock: LockRow): void {
-  const { life, instance, pid, host, ttlMs, token, acquiredAt, refreshedAt, refreshedWall } = lock;
-  sql.putFormer.run(toSqlText(name), life, instance, pid, host, ttlMs, token, acquiredAt, refreshedAt, refreshedWall);
+  const { life, instance, pid, host, ttlMs, token, acquiredAt, refreshedAt, refreshedWall, id } = lock;
+  const times = [acquiredAt, refreshedAt, refreshedWall];
+  sql.putFormer.run(toSqlText(name), life, instance, pid, host, ttlMs, token, ...times, id);
 }
 
 /** @returns the names whose queues may have changed */

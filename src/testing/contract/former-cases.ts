@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import type { FormerLock, Version } from "../../core/record.js";
 import type { ChangePart } from "../../stores/store.js";
-import { type Bench, creation, done, type Granted, granted, putOn, recordIn, refused } from "./bench.js";
+import { assertThrows, type Bench, creation, done, type Granted, granted, putOn, recordIn, refused } from "./bench.js";
 import type { ContractCase } from "./harness.js";
+
+const OTHER_ID = "01JQ0000000000000000000000";
 
 /** Locks that were taken away with their names: their holders may not know it yet. */
 export const formerCases: readonly ContractCase[] = [
@@ -24,6 +26,66 @@ export const formerCases: readonly ContractCase[] = [
         done(await bench.commit(bench.holder(), { kind: "remove", name: "a", expect: version }));
         await bench.elapse(1.1);
       }
+    },
+  },
+  {
+    title: "the ID of a lock that was taken away with its name comes to no other name until its holder is silent [G2]",
+    async run(bench) {
+      for (const takeAway of [remove, replace]) {
+        const first = await bench.grant("a", bench.holder());
+        await takeAway(bench, first);
+        const under = creation("b", { source: first.source });
+        await assertThrows(bench.commit(bench.holder(), under), "held");
+        assert.equal((await bench.store.read("b")).record, null);
+        await bench.elapse(1.1);
+        done(await bench.commit(bench.holder(), under));
+        assert.equal((await bench.read("b")).entry.id, first.entry.id);
+        await clear(bench);
+      }
+    },
+  },
+  {
+    title: "the ID of a held name does not come to another name in the change that removes it [G2]",
+    async run(bench) {
+      const first = await bench.grant("a", bench.holder());
+      const change: ChangePart[] = [
+        { kind: "remove", name: "a", expect: first.version },
+        creation("b", { source: first.source }),
+      ];
+      await assertThrows(bench.commit(bench.holder(), ...change), "held");
+      assert.equal((await bench.read("a")).token, first.token);
+      await bench.elapse(1.1);
+      done(await bench.commit(bench.holder(), ...change));
+    },
+  },
+  {
+    title: "the ID of a lock that was taken away may come back to its name, and to another when it is given up [G6]",
+    async run(bench) {
+      const holder = bench.holder();
+      const first = await bench.grant("a", holder);
+      await remove(bench, first);
+      const again = recordIn(done(await bench.commit(bench.holder(), creation("a", { source: first.source }))), "a");
+      assert.equal(again.entry.id, first.entry.id);
+      assert.equal((await bench.judge("a")).kind, "held");
+      done(await bench.commit(holder, { kind: "give-up", name: "a", token: first.token }));
+      done(
+        await bench.commit(
+          bench.holder(),
+          { kind: "remove", name: "a", expect: again.version },
+          creation("b", { source: first.source }),
+        ),
+      );
+      assert.equal((await bench.read("b")).entry.id, first.entry.id);
+    },
+  },
+  {
+    title: "an import over a renamed and locked entry leaves it its ID",
+    async run(bench) {
+      const first = await bench.grant("a", bench.holder());
+      await rename(bench, first);
+      const renamed = await bench.read("a, renamed");
+      const imported = await bench.put(renamed, { source: renamed.source });
+      assert.equal(imported.entry.id, first.entry.id);
     },
   },
   {
@@ -172,6 +234,19 @@ async function rename(bench: Bench, { name, version }: Granted): Promise<void> {
 
 async function remove(bench: Bench, { name, version }: Granted): Promise<void> {
   done(await bench.commit(bench.holder(), { kind: "remove", name, expect: version }));
+}
+
+/** As a forced import does: the name has another ID, and its holder does not know yet. */
+async function replace(bench: Bench, record: Granted): Promise<void> {
+  const source = record.source.replace(record.entry.id, OTHER_ID);
+  await bench.put(record, { source, lock: { kind: "revoke", reason: "replaced" } });
+}
+
+async function clear(bench: Bench): Promise<void> {
+  for (const [name, { version }] of await bench.list()) {
+    done(await bench.commit(bench.holder(), { kind: "remove", name, expect: version }));
+  }
+  await bench.elapse(1.1);
 }
 
 async function formerOf(bench: Bench, name: string): Promise<FormerLock> {

@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Finding } from "../../../src/core/finding.js";
@@ -33,31 +33,51 @@ describe("doctor on settings", () => {
       "settings.yaml",
       "a: 1\nregistry_lock_timeout: 20 # s\n",
       "registry_lock_timeout is 20 s in LAB/settings.yaml, line 2",
+      "registry_lock_timeout: 60",
     ],
     [
       "nodes/arm/node.settings.toml",
       "registry_lock_timeout = 59.5",
       "59.5 s in LAB/nodes/arm/node.settings.toml, line 1",
+      "registry_lock_timeout = 60",
     ],
     [
       "managers/events.settings.json",
       '{"x": 1, "event_registry_lock_timeout": 5}',
       "event_registry_lock_timeout is 5 s",
+      '"event_registry_lock_timeout": 60',
     ],
-    [".env", "A=1\nexport NODE_REGISTRY_LOCK_TIMEOUT='30'\n", "node_registry_lock_timeout is 30 s in LAB/.env, line 2"],
-    ["node.env", "NODE_REGISTRY_LOCK_TIMEOUT=0", "node_registry_lock_timeout is 0 s in LAB/node.env, line 1"],
-  ])("with a registry lock timeout below twice the TTL names the place: %s", async (file, text, what) => {
-    write(join(lab, file), text);
-    const found = await settings();
-    expect(found).toMatchObject([{ code: "settings.lock-timeout-short", severity: "warning" }]);
-    expect(found[0]?.what).toContain(what.replace("LAB", lab));
-    expect(found[0]?.what).toContain("locks live up to 30 s");
-    expect(found[0]?.remedy).toMatch(/registry_lock_timeout: 60$/);
-  });
+    [
+      ".env",
+      "A=1\nexport NODE_REGISTRY_LOCK_TIMEOUT='30'\n",
+      "NODE_REGISTRY_LOCK_TIMEOUT is 30 s in LAB/.env, line 2",
+      "NODE_REGISTRY_LOCK_TIMEOUT=60",
+    ],
+    [
+      "node.env",
+      "NODE_REGISTRY_LOCK_TIMEOUT=0",
+      "NODE_REGISTRY_LOCK_TIMEOUT is 0 s in LAB/node.env, line 1",
+      "NODE_REGISTRY_LOCK_TIMEOUT=60",
+    ],
+  ])(
+    "with a registry lock timeout below twice the TTL names the place, and how to correct it there: %s",
+    async (file, text, what, remedy) => {
+      write(join(lab, file), text);
+      const found = await settings();
+      expect(found).toMatchObject([{ code: "settings.lock-timeout-short", severity: "warning" }]);
+      expect(found[0]?.what).toContain(what.replace("LAB", lab));
+      expect(found[0]?.what).toContain("locks live up to 30 s");
+      expect(found[0]?.remedy).toBe(`Set it to twice the TTL or more: ${remedy}`);
+    },
+  );
 
   it("of the environment count as well", async () => {
     expect(await settings({ env: { WORKCELL_REGISTRY_LOCK_TIMEOUT: "10" } })).toMatchObject([
-      { code: "settings.lock-timeout-short", what: expect.stringContaining("(WORKCELL_REGISTRY_LOCK_TIMEOUT)") },
+      {
+        code: "settings.lock-timeout-short",
+        what: "WORKCELL_REGISTRY_LOCK_TIMEOUT is 10 s in the environment; locks live up to 30 s.",
+        remedy: "Set it to twice the TTL or more: export WORKCELL_REGISTRY_LOCK_TIMEOUT=60",
+      },
     ]);
   });
 
@@ -133,6 +153,11 @@ describe("doctor on other registries", () => {
       expect(found).toMatchObject([{ code, what: expect.stringContaining(path) }]);
       expect(found[0]?.what.includes('"arm"')).toBe("arm" in entries);
     }
+  });
+
+  it("passes over a home that this user may not look into, and over links in a circle", async () => {
+    symlinkSync(join(home, ".madsci"), join(home, ".madsci"));
+    expect(await others()).toEqual([]);
   });
 
   it("that cannot be read is there all the same", async () => {

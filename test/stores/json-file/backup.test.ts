@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { later, wallMs } from "../../../src/core/timing.js";
@@ -15,9 +15,9 @@ describe("a backup", () => {
     backUp(directory, "second", "remove", NOW);
     backUp(directory, "third", "import", later(NOW, 1));
     expect(contents(join(directory, "backups"))).toEqual([
-      ["2027-01-15T080000.000Z-000-rename.json", "first"],
-      ["2027-01-15T080000.000Z-001-remove.json", "second"],
-      ["2027-01-15T080000.001Z-000-import.json", "third"],
+      ["2027-01-15T080000.000Z-001-rename.json", "first"],
+      ["2027-01-15T080000.000Z-002-remove.json", "second"],
+      ["2027-01-15T080000.001Z-003-import.json", "third"],
     ]);
   });
 
@@ -29,6 +29,26 @@ describe("a backup", () => {
     const [notes, ...backups] = contents(join(directory, "backups"));
     expect(notes?.[0]).toBe("0-notes.txt");
     expect(backups.map(([, text]) => text)).toEqual(Array.from({ length: 100 }, (_, i) => String(i + 3)));
+  });
+
+  it("is not one of the oldest because the clock has stepped back [G1]", () => {
+    const directory = temporaryDirectory();
+    for (let i = 0; i < 100; i += 1) backUp(directory, `before ${i}`, "rename", later(NOW, i));
+    const after = Array.from({ length: 5 }, (_, i) => backUp(directory, `after ${i}`, "rename", later(NOW, i - 1e9)));
+    expect(after.map((path) => readFileSync(path, "utf8"))).toEqual([0, 1, 2, 3, 4].map((i) => `after ${i}`));
+    const texts = contents(join(directory, "backups")).map(([, text]) => text);
+    expect(texts).toHaveLength(100);
+    for (let i = 0; i < 5; i += 1) expect(texts).not.toContain(`before ${i}`);
+  });
+
+  it("is not one of the oldest though more than a thousand were made before it [G1]", () => {
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, "backups"));
+    const kept = Array.from({ length: 100 }, (_, i) => `2027-01-15T080000.000Z-${i + 950}-rename.json`);
+    for (const name of kept) writeFileSync(join(directory, "backups", name), "");
+    backUp(directory, "newest", "rename", NOW);
+    const names = readdirSync(join(directory, "backups"));
+    expect(new Set(names)).toEqual(new Set([...kept.slice(1), "2027-01-15T080000.000Z-1050-rename.json"]));
   });
 
   it("is left by a rename, a removal and a replacing import, with the registry as it was before [G1]", async () => {
@@ -59,6 +79,14 @@ describe("evidence of damage", () => {
     expect(readdirSync(directory).sort()).toEqual([basename(first), basename(other)].sort());
     expect(readFileSync(first, "utf8")).toBe("torn");
     expect(readFileSync(other)).toEqual(Buffer.from([0xff, 0x00]));
+  });
+
+  it("is not that of the oldest damage because the clock has stepped back [G8]", () => {
+    const directory = temporaryDirectory();
+    for (let i = 0; i < 20; i += 1) keepEvidence(directory, Buffer.from(`before ${i}`), later(NOW, i));
+    const after = [0, 1].map((i) => keepEvidence(directory, Buffer.from(`after ${i}`), later(NOW, i - 1e9)));
+    expect(after.map((path) => readFileSync(path, "utf8"))).toEqual(["after 0", "after 1"]);
+    expect(readdirSync(directory)).toHaveLength(20);
   });
 
   it("is that of the newest twenty damages, and nothing else is deleted [G8, G12]", () => {

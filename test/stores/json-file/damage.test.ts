@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { RegistryLock } from "../../../src/core/entry.js";
 import { entryIdOf } from "../../../src/core/text/entry-id.js";
 import { editEntry } from "../../../src/core/text/entry-text.js";
 import { RegistryDocument } from "../../../src/core/text/registry-document.js";
@@ -96,6 +97,45 @@ describe("a registry file", () => {
     expect(assess(Buffer.from("{}"), good(grown), NOW).kind).toBe("damaged");
   });
 
+  it("that is older than the copy and lacks names is damage: the copy's entries go on, and locks that stayed [G1, G7, G8]", () => {
+    const copy = registry();
+    copy.setUpdatedAt(wallMs(NOW + 5_000));
+    copy.setEntry("b", editEntry(entry(2), { lock: lockOf("held before and since") }));
+    copy.setEntry("since", editEntry(entry(4), { lock: lockOf("held since") }));
+    const older = registry();
+    older.setEntry("a", editEntry(entry(1), { metadata: { old: true }, lock: lockOf("held before") }));
+    older.setEntry("b", editEntry(entry(2), { metadata: { old: true }, lock: lockOf("held before and since") }));
+    older.setEntry("removed", entry(5));
+    older.setEntry("renamed since", entry(4));
+    const found = assess(bytes(older), good(copy), NOW);
+    expect(found).toMatchObject({ kind: "damaged", unread: ["a", "ä\n", "since"], conflicts: ["renamed since"] });
+    expect(idsOf(found.document)).toEqual({ ...IDS, since: id(4), removed: id(5) });
+    for (const name of copy.names()) expect(found.document.entryText(name)).toBe(copy.entryText(name));
+  });
+
+  it("that is older than the copy and has all its names, or newer and lacks some, is sound [G8]", () => {
+    const copy = registry();
+    copy.setUpdatedAt(wallMs(NOW + 5_000));
+    expect(assess(bytes(registry()), good(copy), NOW).kind).toBe("sound");
+    const cleaned = registry();
+    cleaned.removeEntry("a");
+    cleaned.setUpdatedAt(wallMs(NOW + 5_001));
+    expect(assess(bytes(cleaned), good(copy), NOW).kind).toBe("sound");
+  });
+
+  it.each(['{"name": "pkg"}', '{"version": 1, "dependencies": {}}'])(
+    "of %s is another program's, and no registry without names [G8]",
+    (text) => {
+      expect(assess(Buffer.from(text), NO_COPY, NOW)).toMatchObject({ kind: "damaged", hasCopy: false });
+      expect(assess(Buffer.from(text), good(registry()), NOW)).toMatchObject({ kind: "damaged", hasCopy: true });
+    },
+  );
+
+  it.each(["2", "0", "null", '"2"', "[1]"])("of version %s is left alone, copy or not [G8, G10]", (version) => {
+    const file = Buffer.from(`{"version": ${version}, "entries": {}}`);
+    for (const copy of [NO_COPY, good(registry())]) expect(() => assess(file, copy, NOW)).toThrow(/version/);
+  });
+
   it("begun anew by an exporter, with all known names and IDs, is sound [G8]", () => {
     const other = registry(wallMs(NOW + 5_000));
     other.setEntry("new", entry(9));
@@ -147,6 +187,10 @@ function registry(createdAt = NOW): RegistryDocument {
     document.setEntry(name, entry(i + 1));
   });
   return document;
+}
+
+function lockOf(holderInstance: string): RegistryLock {
+  return { holderPid: 1, holderHost: "lab", holderInstance, acquiredAt: NOW, heartbeatAt: NOW, expiresAt: NOW };
 }
 
 function id(n: number): string {

@@ -62,6 +62,37 @@ describe("the history file", () => {
     },
   );
 
+  it.each(["since", "lastHeartbeat", "until"])(
+    "passes over a hold whose %s is no moment that can be told",
+    (member) => {
+      const { holders } = labWithHolders();
+      const path = join(holders, "history.jsonl");
+      for (const moment of [8.64e15 + 1, -8.64e15 - 1, 1e20]) {
+        appendFileSync(path, `${JSON.stringify({ ...hold(1, ""), [member]: moment })}\n`);
+      }
+      expect(historyFault(holders)).toBe(`${path} has 3 lines that are no ended hold`);
+      appendFileSync(path, `${JSON.stringify({ ...hold(2, ""), [member]: 8.64e15 })}\n`);
+      expect(readHistory(holders, {}).map(({ token }) => token)).toEqual([2]);
+    },
+  );
+
+  it("tells holds that ended in the same moment in the order of their records, however often holds are recalled", () => {
+    const { holders } = labWithHolders();
+    const until = wallMs(1_900_000_000_000);
+    const both = [1, 2, 3, 4].map((token) => ({ ...hold(token, ""), until }));
+    recordHolds(holders, () => both.slice(2));
+    // As another store tells them: the last to end first.
+    recallHolds(holders, both.slice(0, 2).toReversed());
+    for (let token = 5; token < 8; token += 1) {
+      expect(
+        readHistory(holders, {})
+          .slice(0, 4)
+          .map((found) => found.token),
+      ).toEqual([4, 3, 2, 1]);
+      recallHolds(holders, [hold(token, "")]);
+    }
+  });
+
   it("may be deleted at any moment: what ends later is recorded", async () => {
     const lab = new LabFiles();
     const registry = await lab.open(LONG);

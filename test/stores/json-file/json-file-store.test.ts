@@ -1,8 +1,19 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { type Clock, wallMs } from "../../../src/core/timing.js";
 import { openRegistry } from "../../../src/index.js";
+import { systemClock } from "../../../src/platform/clock.js";
 import { JsonFileStore } from "../../../src/stores/json-file/json-file-store.js";
 import { SmallDisk } from "../../chaos/small-disk.js";
 import { itAsRoot } from "../../platform/requirements.js";
@@ -21,6 +32,19 @@ describe("a registry file", () => {
     expect(registry.store.capabilities.deathProof).toBe(true);
     const id = await registry.resolve("robot", NODE);
     expect(lab.entry("robot")).toMatchObject({ id, lock: null });
+  });
+
+  it("was made no later than it was changed, however long that took", async () => {
+    const lab = new LabFiles(join(temporaryDirectory(), "lab"));
+    let at = Date.UTC(2026, 0, 1);
+    const clock: Clock = { ...systemClock, wallMs: () => wallMs(at++) };
+    const store = new JsonFileStore(lab.path, { clock });
+    onTestFinished(() => store.close());
+    const write = { id: "01JQ000000000000000000000A", componentType: "node" } as const;
+    const holder = { pid: 1, host: "lab", instance: "01JQ000000000000000000000B", ttlMs: 30_000 };
+    await store.commit({ holder, parts: [{ kind: "put", name: "arm", expect: "absent", write }] });
+    const { created_at, updated_at } = JSON.parse(readFileSync(lab.path, "utf8")) as Record<string, string>;
+    expect(updated_at && created_at && updated_at >= created_at).toBe(true);
   });
 
   itAsRoot("keeps its owner and its mode, whoever changes it [G10]", async () => {

@@ -102,6 +102,35 @@ describe("a hold of a Python process", () => {
     expect(await theHold(registry, "arm")).toMatchObject({ ending, observed: true });
   });
 
+  it("of which an import by Python has replaced the entry is lost, whether the new one is held or not", async () => {
+    for (const isHeld of [false, true]) {
+      const { lab, clock, registry } = await heldByPython();
+      clock.pass(1_000);
+      pythonEdits(lab, (entries) => {
+        entries["arm"] = pythonEntry("01JQ0000000000000000000099");
+      });
+      const takenAt = clock.wallMs() - 100;
+      if (isHeld) writeLock(lab, "arm", { instance: SECOND, at: takenAt });
+      const ending = { how: "lost", detail: "its entry was replaced" };
+      const hold = await theHold(registry, "arm");
+      expect(hold).toMatchObject({ ending, observed: true, holder: PYTHON });
+      if (isHeld) expect(hold.until).toBe(Math.trunc(takenAt));
+      else expect(hold.until).toBeGreaterThan(takenAt);
+    }
+  });
+
+  it("that it renamed by force to a name which was another's has ended as renamed", async () => {
+    const { lab, registry } = await heldByPython();
+    for (const [from, to] of [
+      ["arm", "spare"],
+      ["witness", "arm"],
+      ["spare", "witness"],
+    ] as const)
+      pythonRenames(lab, from, to);
+    const ending = { how: "renamed", detail: "witness" };
+    expect(await theHold(registry, "arm")).toMatchObject({ ending, observed: true });
+  });
+
   it("that a namehold process took over when it had expired is told by that one", async () => {
     const { clock, registry } = await heldByPython();
     clock.pass(TTL_MS + 1_000);

@@ -80,6 +80,7 @@ const LOCK: LockNote = {
     expiresAt: wallMs(31_000),
   },
   token: 1_234,
+  id: "01JQ0000000000000000000000",
   grantedAt: monotonicMs(1_000.5),
   lapsingSince: monotonicMs(2_000),
   revocation: { reason: "maintenance", at: wallMs(3_000) },

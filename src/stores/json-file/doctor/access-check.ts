@@ -153,8 +153,15 @@ function list(places: readonly Place[]): string {
 }
 
 function widen(places: readonly Place[]): string {
-  const paths = places.map(({ path }) => shellWord(path)).join(" ");
-  return `sudo chgrp GROUP ${paths} && sudo chmod g+rwXs ${paths}`;
+  const words = (some: readonly Place[]): string => some.map(({ path }) => shellWord(path)).join(" ");
+  const directories = places.filter(({ stats }) => stats.isDirectory());
+  const files = places.filter((place) => !directories.includes(place));
+  return [
+    `sudo chgrp GROUP ${words(places)}`,
+    // What is made in them later belongs to the group too.
+    ...(directories.length === 0 ? [] : [`sudo chmod g+rwxs ${words(directories)}`]),
+    ...(files.length === 0 ? [] : [`sudo chmod g+rw ${words(files)}`]),
+  ].join(" && ");
 }
 
 /** The directory's width says who is meant; a narrower file beside shuts some of them out. */

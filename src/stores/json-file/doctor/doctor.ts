@@ -5,6 +5,7 @@ import { accessCheck } from "./access-check.js";
 import { clockCheck } from "./clock-check.js";
 import { copyCheck } from "./copy-check.js";
 import { type Examination, examine } from "./examination.js";
+import { historyCheck } from "./history-check.js";
 import { holdersCheck } from "./holders-check.js";
 import { leftoversCheck } from "./leftovers-check.js";
 import { lockFileCheck } from "./lock-file-check.js";
@@ -34,6 +35,7 @@ const CHECKS: readonly Check<Examination>[] = [
   clockCheck,
   holdersCheck,
   leftoversCheck,
+  historyCheck,
   namesCheck,
   pythonCheck,
 ];

@@ -2,11 +2,13 @@
 import { dirname } from "node:path";
 import { isNameholdError, type NameholdError } from "../../../core/errors.js";
 import { shellWord } from "../../../core/shell-word.js";
-import type { RegistryDocument } from "../../../core/text/registry-document.js";
+import { entryIdOf } from "../../../core/text/entry-id.js";
+import { RegistryDocument } from "../../../core/text/registry-document.js";
 import { type Clock, later } from "../../../core/timing.js";
 import { readFileOrAbsent } from "../../../platform/atomic-file.js";
 import { bootId } from "../../../platform/clock.js";
-import { lockPathsOf, whileNobodyWrites } from "../../../platform/lock-probe.js";
+import { lockPathsOf } from "../../../platform/lock-paths.js";
+import { whileNobodyWrites } from "../../../platform/lock-probe.js";
 import { resolveLinks } from "../../../platform/real-path.js";
 import type { ClockReading } from "../clock-note.js";
 import { type Assessment, assess, type Copy, readCopy } from "../damage.js";
@@ -74,6 +76,35 @@ export async function examine(file: RegistryFile, clock: Clock): Promise<Examina
 export function soundDocument({ registry }: Examination): RegistryDocument | undefined {
   if (registry.kind === "failed" || registry.it.assessment.kind !== "sound") return undefined;
   return registry.it.assessment.document;
+}
+
+/** Names that have one ID in the registry file and another in the last good copy. */
+export interface OtherId {
+  readonly name: string;
+  readonly inFile: string;
+  readonly inCopy: string;
+}
+
+/** In the file as far as it can be read, whether it is sound or not. */
+export function otherIds({ registry, copy }: Examination): readonly OtherId[] {
+  if (registry.kind === "failed" || copy.kind === "failed" || copy.it.kind !== "good") return [];
+  const { document } = copy.it;
+  return [...RegistryDocument.salvage(textOf(registry.it.bytes))].flatMap(([name, text]) => {
+    const known = document.entryText(name);
+    if (known === undefined || known === text) return [];
+    const [inFile, inCopy] = [entryIdOf(text), entryIdOf(known)];
+    return inFile === inCopy ? [] : [{ name, inFile, inCopy }];
+  });
+}
+
+/** A turn mends what is damaged and brings the copy up to date: while the two disagree, an operator is to look first. */
+export function isTurnSafe(examination: Examination): boolean {
+  return soundDocument(examination) !== undefined && otherIds(examination).length === 0;
+}
+
+/** Of a file that is missing, none; a byte-order mark is shown. */
+export function textOf(bytes: Uint8Array | undefined): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 /** Python writes in place: what looks damaged is looked at again while nobody writes. */

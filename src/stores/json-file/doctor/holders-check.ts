@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { RegistryLock } from "../../../core/entry.js";
 import type { Check, FixableFinding } from "../../../core/finding.js";
+import { RECOVERY_INSTANCE } from "../../../core/lock-rules.js";
 import { quoteName } from "../../../core/name.js";
 import { shellWord } from "../../../core/shell-word.js";
 import { describeProcess, isOwnPidNamespace, type ProcessView, viewProcess } from "../../../platform/process-view.js";
@@ -16,13 +17,15 @@ export const holdersCheck: Check<Examination> = {
   examine: (examination) => {
     const { holders } = examination;
     if (holders.kind === "failed") throw holders.error;
-    const locks = locksOf(examination);
+    const allLocks = locksOf(examination);
+    const locks = allLocks.filter(({ lock }) => !isNobodys(lock));
     const alive = holders.it.filter(({ kind }) => kind === "alive").length;
     return {
       looked: `${locks.length} name${locks.length === 1 ? "" : "s"} locked; ${alive} live namehold process${alive === 1 ? "" : "es"}`,
       findings: [
         ...holders.it.flatMap((holder) => findInHolder(holder, namesHeldBy(holder, locks), examination.option)),
         ...locks.flatMap((lock) => expired(lock, examination, holders.it)),
+        ...heldBack(allLocks, examination),
       ],
     };
   },
@@ -136,6 +139,26 @@ function expired(
       means:
         "Its component is down, or cannot write its heartbeat. The next to claim the name gets it, with the same ID.",
       remedy: `Start the component again. If it is gone for good: namehold release ${shellWord(name)} ${option}`,
+    },
+  ];
+}
+
+function isNobodys(lock: RegistryLock): boolean {
+  return lock.holderInstance === RECOVERY_INSTANCE;
+}
+
+/** What is left of that lock afterwards means nothing. */
+function heldBack(locks: readonly NamedLock[], { reading }: Examination): readonly FixableFinding[] {
+  const waiting = locks.filter(({ lock }) => isNobodys(lock) && lock.expiresAt > reading.wall);
+  if (waiting.length === 0) return [];
+  const until = new Date(Math.max(...waiting.map(({ lock }) => lock.expiresAt))).toISOString();
+  return [
+    {
+      code: "holders.held-back",
+      severity: "note",
+      what: `${list(waiting.map(({ name }) => name))} ${waiting.length === 1 ? "is" : "are"} held back until ${until}: the registry was damaged, and locks were lost in it.`,
+      means: "A Python process that nobody sees may hold such a name. By then it has lost it by its own rules.",
+      remedy: "None is needed: wait until then, and claim the name again.",
     },
   ];
 }

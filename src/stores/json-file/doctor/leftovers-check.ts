@@ -5,7 +5,7 @@ import { namesIn, statsAt } from "../../../platform/file-stats.js";
 import { isTemporaryName } from "../../../platform/temporary-file.js";
 import { namedInstances, prune } from "../prune.js";
 import { LEFTOVER_MS, sweepLeftovers } from "../sweep.js";
-import { type Examination, soundDocument } from "./examination.js";
+import { type Examination, isTurnSafe, soundDocument } from "./examination.js";
 
 /** What crashed processes and former damage have left beside the registry. */
 export const leftoversCheck: Check<Examination> = {
@@ -17,14 +17,15 @@ export const leftoversCheck: Check<Examination> = {
     const waiters = orphanedWaiters(examination);
     // One sweep settles them all.
     let swept: Promise<string> | undefined;
-    const fix = (): Promise<string> => {
+    const sweepOnce = (): Promise<string> => {
       swept ??= sweep(examination, [...temporaries, ...presences]);
       return swept;
     };
+    const settling = isTurnSafe(examination) ? { fix: sweepOnce } : {};
     const findings = [
-      ...(temporaries.length === 0 ? [] : [{ ...temporaryFiles(temporaries, examination), fix }]),
-      ...(presences.length === 0 ? [] : [{ ...stale(presences, examination), fix }]),
-      ...(waiters === 0 ? [] : [{ ...orphaned(waiters, examination), fix }]),
+      ...(temporaries.length === 0 ? [] : [{ ...temporaryFiles(temporaries, examination), ...settling }]),
+      ...(presences.length === 0 ? [] : [{ ...stale(presences, examination), ...settling }]),
+      ...(waiters === 0 ? [] : [{ ...orphaned(waiters, examination), ...settling }]),
       ...kept(examination),
     ];
     return {

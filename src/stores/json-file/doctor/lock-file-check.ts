@@ -14,7 +14,8 @@ export const lockFileCheck: Check<Examination> = {
     const states = await Promise.all(lockPaths.map((path) => watchLock(path, clock)));
     const gate = await watchLock(join(files.holdersDirectory, "gate"), clock);
     return {
-      looked: states.map(describeState).join("; ") + (lockPaths.length > 1 ? " (the registry is a symbolic link)" : ""),
+      // There are two where the registry is a symbolic link.
+      looked: states.map((it) => (states.length > 1 ? `${it.path}: ` : "") + describeState(it)).join("; "),
       findings: [...states.flatMap(findInLock), ...findInGate(gate)],
     };
   },

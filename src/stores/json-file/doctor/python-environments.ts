@@ -1,9 +1,10 @@
 /** The Python environments that a lab's processes run in, and what is installed in them. No Python is run. */
-import { readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
+import { isNameholdError } from "../../../core/errors.js";
 import { walkDirectories } from "../../../platform/directory-walk.js";
 import { namesIn, statsAt } from "../../../platform/file-stats.js";
-import { variableOf, visiblePids } from "../../../platform/process-view.js";
+import { placeOf, variableOf, visiblePids } from "../../../platform/process-view.js";
 import { errnoOf } from "../../../platform/storage-error.js";
 
 export interface PythonEnvironment {
@@ -33,8 +34,10 @@ export function findPythonEnvironments({ labDirectory, env, pids }: WhereToLook)
     if (pid !== undefined) users.add(pid);
     found.set(root, users);
   };
-  for (const { path, files } of walkDirectories(labDirectory, WALK))
+  for (const { path, files, links } of walkDirectories(labDirectory, WALK)) {
     if (files.includes("pyvenv.cfg")) add(realPath(path));
+    for (const link of links) if (isThere(join(path, link, "pyvenv.cfg"))) add(realPath(join(path, link)));
+  }
   for (const variable of ["VIRTUAL_ENV", "CONDA_PREFIX"]) add(realPath(env[variable] ?? ""));
   add(rootOfCommand("python3", env["PATH"] ?? ""));
   const processes = pythonProcesses(labDirectory, pids);
@@ -58,7 +61,7 @@ function describe(root: string, pids: readonly number[]): PythonEnvironment {
 function sitesOf(root: string): readonly string[] {
   const libraries = [join(root, "lib"), join(root, "lib64"), ...(root === "/usr" ? ["/usr/local/lib"] : [])];
   const versioned = libraries.flatMap((library) =>
-    namesIn(library)
+    namesSeenIn(library)
       .filter((name) => name.startsWith("python3"))
       .flatMap((name) => [join(library, name, "site-packages"), join(library, name, "dist-packages")]),
   );
@@ -77,7 +80,7 @@ function systemBaseOf(root: string): string | undefined {
 
 function versionOf(distribution: RegExp, sites: readonly string[]): string | undefined {
   for (const site of sites) {
-    const name = namesIn(site).find((entry) => distribution.test(entry) && entry.endsWith(".dist-info"));
+    const name = namesSeenIn(site).find((entry) => distribution.test(entry) && entry.endsWith(".dist-info"));
     if (name === undefined) continue;
     const metadata = readText(join(site, name, "METADATA")) ?? "";
     return /^Version:\s*(\S+)/m.exec(metadata)?.[1] ?? name.slice(name.indexOf("-") + 1, -".dist-info".length);
@@ -88,7 +91,7 @@ function versionOf(distribution: RegExp, sites: readonly string[]): string | und
 /** Of an installed Python `ROOT/bin/python3`; a virtual environment's is a link, which is not followed. */
 function rootOfExecutable(path: string): string | undefined {
   const root = dirname(dirname(path));
-  if (statsAt(join(root, "pyvenv.cfg")) !== undefined) return realPath(root);
+  if (isThere(join(root, "pyvenv.cfg"))) return realPath(root);
   const real = realPath(path);
   return real === undefined ? undefined : dirname(dirname(real));
 }
@@ -97,7 +100,7 @@ function rootOfCommand(command: string, path: string): string | undefined {
   const found = path
     .split(delimiter)
     .map((directory) => join(directory, command))
-    .find((candidate) => candidate.startsWith("/") && statsAt(candidate) !== undefined);
+    .find((candidate) => candidate.startsWith("/") && isThere(candidate));
   return found === undefined ? undefined : rootOfExecutable(found);
 }
 
@@ -109,23 +112,26 @@ interface PythonProcess {
 /** Those that are known to use the registry, and those that run in the lab's directory; as far as this user may see. */
 function pythonProcesses(labDirectory: string, known: readonly number[]): readonly PythonProcess[] {
   return visiblePids().flatMap((pid) => {
-    const executable = readLink(`/proc/${pid}/exe`);
-    if (executable === undefined || !/\/python[\d.]*[^/]*$/.test(executable)) return [];
-    const cwd = readLink(`/proc/${pid}/cwd`) ?? "/";
-    if (!known.includes(pid) && cwd !== labDirectory && !cwd.startsWith(`${labDirectory}/`)) return [];
-    const started = (readText(`/proc/${pid}/cmdline`) ?? "").split("\0")[0] ?? "";
-    const root = rootOfExecutable(started.includes("/") ? resolve(cwd, started) : executable);
+    const place = placeOf(pid);
+    if (place === undefined || !/\/python[\d.]*[^/]*$/.test(place.executable)) return [];
+    const { executable, directory, startedAs } = place;
+    if (!known.includes(pid) && directory !== labDirectory && !directory.startsWith(`${labDirectory}/`)) return [];
+    const root = rootOfExecutable(startedAs.includes("/") ? resolve(directory, startedAs) : executable);
     return root === undefined ? [] : [{ pid, root }];
   });
+}
+
+function isThere(path: string): boolean {
+  return unlessHidden(() => statsAt(path)) !== undefined;
+}
+
+function namesSeenIn(directory: string): readonly string[] {
+  return unlessHidden(() => namesIn(directory)) ?? [];
 }
 
 function realPath(path: string): string | undefined {
   if (path === "") return undefined;
   return unlessHidden(() => realpathSync.native(path));
-}
-
-function readLink(path: string): string | undefined {
-  return unlessHidden(() => readlinkSync(path));
 }
 
 function readText(path: string): string | undefined {
@@ -137,7 +143,8 @@ function unlessHidden<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (failure) {
-    if (["ENOENT", "ENOTDIR", "ESRCH", "EACCES", "EPERM", "EISDIR"].includes(errnoOf(failure) ?? "")) return undefined;
+    if (isNameholdError(failure, "read-only")) return undefined;
+    if (["ENOENT", "ENOTDIR", "EACCES", "EPERM", "EISDIR"].includes(errnoOf(failure) ?? "")) return undefined;
     throw failure;
   }
 }

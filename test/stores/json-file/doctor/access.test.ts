@@ -25,7 +25,8 @@ describe("doctor on permissions", () => {
     expect(alice?.what).toMatch(new RegExp(`^uid ${ALICE}, .*may not use ${lab.statePath} \\(owner uid ${BOB}`));
     expect(bob?.what).toContain(`uid ${BOB}`);
     expect(bob?.what).toContain(`${lab.path} (owner uid ${ALICE}, group ${GROUP}, mode 0644)`);
-    expect(bob?.remedy).toContain(`sudo chmod g+rwXs ${lab.directory}`);
+    expect(bob?.remedy).toContain(` && sudo chmod g+rwxs ${lab.directory} `);
+    expect(bob?.remedy).toMatch(new RegExp(`sudo chmod g\\+rw ${lab.path} `));
   });
 
   itAsRoot("in a directory that is open to all finds nothing for any of them", async () => {

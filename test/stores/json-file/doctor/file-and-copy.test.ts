@@ -1,10 +1,14 @@
-import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LabFiles, temporaryDirectory } from "../lab-files.js";
 import { pythonEdits, pythonEntry } from "../regressions/python-file.js";
 import { examined, labWith } from "./doctor-lab.js";
 
 const ID = "01JYFH2Q4N6Z0V5X1T8R3C7W9K";
+
+/** As Python begins one anew, beside namehold's copy of the former. */
+const PYTHONS = { version: 1, created_at: "2026-03-01T10:00:00.123456Z", entries: { z: pythonEntry(ID) } };
 
 describe("doctor on a registry file", () => {
   it("that is well finds nothing, and says what it looked at", async () => {
@@ -35,10 +39,45 @@ describe("doctor on a registry file", () => {
       expect(report.codes).toEqual(["registry-file.damaged"]);
       expect(report.finding("registry-file.damaged")).toMatchObject({
         severity: "problem",
-        means: expect.stringContaining("2 names of the last good copy"),
+        means: expect.stringMatching(/ goes on with 2 names, all of the last good copy/),
         remedy: expect.stringContaining(`namehold recover --accept -r ${lab.path}`),
       });
     }
+  });
+
+  it.each([
+    ["torn", (lab: LabFiles) => truncateSync(lab.path, 100), /^Python fails on every call\./],
+    ["missing", (lab: LabFiles) => rmSync(lab.path), /^Python works on: it begins a new registry, with a new ID for/],
+    [
+      "another registry",
+      (lab: LabFiles) => writeFileSync(lab.path, JSON.stringify(PYTHONS)),
+      /^Python works on with what is in it, and makes new IDs/,
+    ],
+  ])("that is %s says what Python makes of it [G8]", async (_how, damage, means) => {
+    const lab = await labWith(["a", "b"]);
+    damage(lab);
+    const finding = (await examined(lab)).finding("registry-file.damaged");
+    expect(finding.means).toMatch(means);
+    expect(finding.remedy.startsWith("Stop the Python components first")).toBe(!means.source.includes("fails"));
+  });
+
+  it("that is another registry tells the names of the copy from those that it has itself [G8]", async () => {
+    const lab = await labWith(["a", "b"]);
+    writeFileSync(lab.path, JSON.stringify(PYTHONS));
+    const { means } = (await examined(lab)).finding("registry-file.damaged");
+    expect(means).toContain("goes on with 3 names, 2 of the last good copy and 1 that the file alone has");
+  });
+
+  it("that is a symbolic link to nothing says so, and where it leads", async () => {
+    const lab = new LabFiles();
+    const target = join(temporaryDirectory(), "typo.json");
+    symlinkSync(target, lab.path);
+    const report = await examined(lab);
+    expect(report.codes).toEqual(["registry-file.dangling-link"]);
+    expect(report.finding("registry-file.dangling-link")).toMatchObject({
+      severity: "warning",
+      what: `There is no registry at ${lab.path}: it is a symbolic link to ${target}, which is missing.`,
+    });
   });
 
   it("that is damaged without a copy says that nothing goes on [G8]", async () => {
@@ -46,7 +85,24 @@ describe("doctor on a registry file", () => {
     rmSync(lab.copyPath);
     truncateSync(lab.path, lab.text.length - 20);
     const { means } = (await examined(lab)).finding("registry-file.damaged");
-    expect(means).toMatch(/^Nothing goes on.* 1 names can be read/);
+    expect(means).toMatch(/^Python fails on every call\. namehold does not go on.* 1 name can be read/);
+  });
+
+  it("of which nothing can be read, and that has no copy, does not say to accept that [G8]", async () => {
+    const lab = new LabFiles();
+    lab.text = "[1, 2]";
+    const { means, remedy } = (await examined(lab)).finding("registry-file.damaged");
+    expect(means).toMatch(/ 0 names can be read of it\.$/);
+    expect(remedy).not.toContain("--accept");
+    expect(remedy).toContain("-r");
+  });
+
+  it("of a version that nobody knows is left to the program that wrote it [G8]", async () => {
+    const lab = new LabFiles();
+    lab.text = JSON.stringify({ version: 2, entries: {} });
+    const report = await examined(lab, { fix: true });
+    expect(report.codes).toEqual(["registry-file.refused"]);
+    expect(report.finding("registry-file.refused").what).toContain("version 2");
   });
 
   it("whose recovery waits for an operator says so until it is accepted [G8]", async () => {
@@ -78,7 +134,8 @@ describe("doctor on a registry file", () => {
     symlinkSync(real.path, lab.path);
     const report = await examined(lab);
     expect(report.codes).toEqual([]);
-    expect(report.looked("lock-file")).toBe("none yet; free (the registry is a symbolic link)");
+    const looked = report.looked("lock-file").split("; ");
+    expect(looked.toSorted()).toEqual([`${lab.path}.lock: none yet`, `${real.path}.lock: free`].toSorted());
   });
 
   it("that has become large is noted", async () => {
@@ -123,6 +180,34 @@ describe("doctor on the last good copy", () => {
     const finding = (await examined(lab, { fix: true })).finding("last-good-copy.damaged");
     expect([finding.fixed, finding.fixFailed]).toEqual([undefined, undefined]);
     expect([lab.text.length, readFileSync(lab.copyPath, "utf8")]).toEqual([60, "{"]);
+  });
+
+  it("that lacks a name which Python has just made is merely behind", async () => {
+    const lab = await labWith(["a"]);
+    const fresh = { ...pythonEntry(ID), created_at: new Date().toISOString() };
+    pythonEdits(lab, (entries) => Object.assign(entries, { fresh }));
+    expect((await examined(lab)).finding("last-good-copy.outdated").severity).toBe("note");
+    pythonEdits(lab, (entries) => Object.assign(entries, { old: pythonEntry(ID.replace("K", "M")) }));
+    expect((await examined(lab)).finding("last-good-copy.outdated").severity).toBe("warning");
+  });
+
+  it("that has another ID for a name is a problem, shows both, and --fix leaves both files as they are [G1, G8]", async () => {
+    const lab = await labWith(["a", "b"]);
+    const known = lab.entry("b")?.id ?? "";
+    lab.text = lab.text.replace(known, ID);
+    const leftover = join(lab.directory, ".namehold-tmp-old");
+    writeFileSync(leftover, "");
+    utimesSync(leftover, 1, 1);
+    const before = [lab.text, readFileSync(lab.copyPath, "utf8")];
+    for (const fix of [false, true]) {
+      const report = await examined(lab, { fix });
+      const finding = report.finding("last-good-copy.other-id");
+      expect(finding.severity).toBe("problem");
+      expect(finding.what).toMatch(new RegExp(`"b" has ${ID} in the file and ${known} in the copy\\.$`));
+      expect([finding.fixed, finding.fixFailed]).toEqual([undefined, undefined]);
+      expect(report.codes).not.toContain("last-good-copy.outdated");
+    }
+    expect([lab.text, readFileSync(lab.copyPath, "utf8")]).toEqual(before);
   });
 
   it("names what it lacks, and nothing else", async () => {

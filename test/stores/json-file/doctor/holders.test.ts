@@ -1,4 +1,14 @@
-import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { LabFiles } from "../lab-files.js";
@@ -97,6 +107,36 @@ describe("doctor on holders", () => {
     const report = await examined(lab);
     expect(report.codes).toEqual(["holders.expired"]);
     expect(report.finding("holders.expired").what).toMatch(/^The lock on "b" has expired 5\.\d s ago/);
+  });
+});
+
+describe("doctor on names that are held back after damage", () => {
+  it("says until when, and takes nobody for their holder", async () => {
+    const lab = await labWith(["a"]);
+    truncateSync(lab.path, 30);
+    await (await lab.open()).lookup("a");
+    const report = await examined(lab);
+    expect(report.looked("holders")).toMatch(/^0 names locked;/);
+    expect(report.finding("holders.held-back").what).toMatch(/^"a" is held back until 2\d{3}-\S+Z: /);
+    const clock = new ShiftedClock();
+    clock.pass(31_000);
+    const later = await examined(lab, { clock });
+    expect(later.findings.filter(({ code }) => code.startsWith("holders."))).toEqual([]);
+  });
+});
+
+describe("doctor on the history", () => {
+  it("says what is wrong with it, and that it is well when nothing is", async () => {
+    const lab = await labWith(["a"]);
+    expect((await examined(lab)).looked("history")).toBe("can be read and written");
+    const path = join(lab.holders, "history.jsonl");
+    appendFileSync(path, "{torn\n");
+    const report = await examined(lab);
+    expect(report.codes).toEqual(["history.faulty"]);
+    expect(report.finding("history.faulty")).toMatchObject({
+      severity: "warning",
+      what: `${path} has 1 line that is no ended hold.`,
+    });
   });
 });
 

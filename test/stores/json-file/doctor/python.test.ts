@@ -1,11 +1,18 @@
 /** What is read is what pip leaves in an environment; no Python runs. */
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { copyFileSync, lstatSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { NameholdError } from "../../../../src/core/errors.js";
+import { statsAt } from "../../../../src/platform/file-stats.js";
 import { mannerOf } from "../../../../src/stores/json-file/doctor/filelock-versions.js";
 import { LabFiles, temporaryDirectory } from "../lab-files.js";
 import { examined, labWith } from "./doctor-lab.js";
+
+vi.mock(import("../../../../src/platform/file-stats.js"), async (original) => {
+  const real = await original();
+  return { ...real, statsAt: vi.fn(real.statsAt) };
+});
 
 describe("filelock", () => {
   it.each([
@@ -30,6 +37,7 @@ describe("doctor on Python's environments", () => {
   });
   afterEach(() => {
     vi.unstubAllEnvs();
+    vi.mocked(statsAt).mockReset();
   });
 
   it("in the lab names those whose filelock versions break each other, and what to install", async () => {
@@ -81,6 +89,28 @@ describe("doctor on Python's environments", () => {
     expect((await examined(lab)).codes).toEqual([]);
     vi.stubEnv("PATH", join(onPath, "bin"));
     expect((await examined(lab)).codes).toEqual(["python.filelock-conflict"]);
+  });
+
+  it("passes over a directory of PATH that this user may not read", async () => {
+    const lab = await madsciLab();
+    const venv = join(temporaryDirectory(), "venv");
+    environment(venv, { filelock: "3.25.0", madsci: "0.8.1" });
+    vi.stubEnv("PATH", ["/hidden", join(venv, "bin")].join(delimiter));
+    vi.mocked(statsAt).mockImplementation((path) => {
+      if (path.startsWith("/hidden")) throw new NameholdError("read-only", `Cannot look at ${path}`);
+      return lstatSync(path, { throwIfNoEntry: false });
+    });
+    const report = await examined(lab);
+    expect([report.codes, report.looked("python")]).toEqual([[], `3.25.0 in ${venv}`]);
+  });
+
+  it("finds one in the lab that is a symbolic link", async () => {
+    const lab = await madsciLab();
+    const venv = join(temporaryDirectory(), "shared");
+    environment(venv, { filelock: "3.25.0", madsci: "0.8.1" });
+    symlinkSync(venv, join(lab.root, ".venv"));
+    symlinkSync("/nowhere", join(lab.root, "dangling"));
+    expect((await examined(lab)).looked("python")).toBe(`3.25.0 in ${venv}`);
   });
 
   it("looks into the system's packages for an environment that sees them", async () => {
