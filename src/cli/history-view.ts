@@ -25,7 +25,7 @@ export function holdJson(hold: Hold): object {
 }
 
 /** `held`, `revoked`, `crashed` or `silent` while the lock stands, as `list` says it; then how it ended. */
-export function holdStatus(hold: Hold): string {
+function holdStatus(hold: Hold): string {
   if (hold.kind === "ended") return hold.ending.how;
   if (hold.state.kind === "free") return freeStatus(hold.state);
   return hold.revocation === null ? "held" : "revoked";

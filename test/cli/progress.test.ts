@@ -10,14 +10,14 @@ const MODULE = pathToFileURL(resolve("dist/cli/progress.js")).href;
 const ERASE = "\u001b[K";
 
 /** Reads three entries, the last two after so long, and then prints `done`, or fails. */
-function startReading(lab: Lab, { afterMs, ending = "", fails = false }: ReadingOptions) {
+function startReading(lab: Lab, { afterMs, ending = "", fails = false, step }: ReadingOptions) {
   const program = `
     import { setTimeout as delay } from "node:timers/promises";
     import { withProgress } from ${JSON.stringify(MODULE)};
     await withProgress("Reading", async (onProgress) => {
       onProgress(1);
       await delay(${afterMs});
-      onProgress(2);
+      onProgress(2${step === undefined ? "" : `, ${JSON.stringify(step)}`});
       onProgress(3);
       if (${fails}) throw new Error();
     }).then(() => console.log("done"), () => console.log("failed"));`;
@@ -29,12 +29,18 @@ interface ReadingOptions {
   readonly afterMs: number;
   readonly ending?: string;
   readonly fails?: boolean;
+  readonly step?: readonly [what: string, unit: string];
 }
 
 describe.concurrent("progress", () => {
   test("is shown after a second, not for every entry, and is gone before what follows", async ({ lab }) => {
     const { stdout } = await startReading(lab, { afterMs: 1_100 }).ended;
     expect(stdout).toBe(`\rReading: 2 names${ERASE}\r${ERASE}done\r\n`);
+  });
+
+  test("names the step that it is of, and what is counted", async ({ lab }) => {
+    const { stdout } = await startReading(lab, { afterMs: 1_100, step: ["Moving history", "holds"] }).ended;
+    expect(stdout).toBe(`\rMoving history: 2 holds${ERASE}\r${ERASE}done\r\n`);
   });
 
   test("is gone after a failure, too", async ({ lab }) => {
