@@ -23,21 +23,21 @@ export function addRecoverCommand(program: Command): void {
 }
 
 async function recover(options: RecoverOptions): Promise<void> {
-  const { report, accepted, absence } = await withRegistry(options, async (registry) => {
+  const { report, accepted, whyEmpty } = await withRegistry(options, async (registry) => {
     const { recovery } = registry;
     const found = (await recovery?.inspect()) ?? null;
     // A file that is whole may have entries that are none: the list fails for them, and tells which.
     if (found === null) await Array.fromAsync(registry.list());
     const absence = found === null ? missingRegistry(registry.location) : null;
     if (found === null || recovery === undefined || options.accept !== true) {
-      return { report: found, accepted: false, absence };
+      return { report: found, accepted: false, whyEmpty: absence };
     }
-    return { report: await recovery.accept(), accepted: true, absence };
+    return { report: await recovery.accept(), accepted: true, whyEmpty: absence };
   });
   if (report !== null && !accepted) process.exitCode = FAILURES.damaged.exitStatus;
   if (options.json === true)
     printJson({ damaged: report !== null, accepted, ...(report === null ? {} : reportJson(report)) });
-  else if (report === null) print(printable(absence ?? "Nothing is damaged."));
+  else if (report === null) print(printable(whyEmpty ?? "Nothing is damaged."));
   else print(describe(report, accepted));
 }
 
