@@ -239,9 +239,8 @@ describe.concurrent("namehold migrate", () => {
       await until(`${least} bytes in ${file}`, () => sizeOf(join(lab.directory, file)) > least);
       move.kill("SIGKILL");
       expect(await move.ended).toMatchObject({ signal: "SIGKILL", stdout: "" });
-      const partial = await idsIn(lab, DATABASE);
-      expect(Object.keys(partial).length).toBeLessThan(MANY);
-      expect(await idsIn(lab, lab.path)).toMatchObject(partial);
+      // On a busy machine it may have got as far as the check at the end: it has told nobody that it was done.
+      expect(await idsIn(lab, lab.path)).toMatchObject(await idsIn(lab, DATABASE));
     }
     await expectAllMoved(lab);
   });

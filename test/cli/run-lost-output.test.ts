@@ -43,13 +43,14 @@ describe.concurrent.each(OUTPUTS)("namehold run, with messages that go to $what"
 test("output that cannot be written is a failure [G11]", async ({ lab }) => {
   await lab.run("run", "arm", "--", "true");
   for (const args of [["list", "--json"], ["list"], ["resolve", "arm"], ["--help"]]) {
+    const start = args.includes("--json") ? /^\{"error":\{"code":"storage-failed","message":"/ : /^namehold: /;
     const full = openSync("/dev/full", "w");
     const { status, stderr } = await lab.startInto([full, "pipe"], ...args).ended;
     closeSync(full);
     expect({ args, status, stderr }).toEqual({
       args,
       status: FAILURES["storage-failed"].exitStatus,
-      stderr: expect.stringMatching(/^namehold: The output could not be written: .*ENOSPC/),
+      stderr: expect.stringMatching(new RegExp(`${start.source}The output could not be written: .*ENOSPC`)),
     });
   }
 });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import BetterSqlite3 from "better-sqlite3";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { NameholdError } from "../../../src/core/errors.js";
+import type { Clock } from "../../../src/core/timing.js";
 import { systemClock } from "../../../src/platform/clock.js";
 import { RegistryDatabase } from "../../../src/stores/sqlite/database.js";
 import { TurnQueue } from "../../../src/stores/sqlite/turn-queue.js";
@@ -12,7 +13,7 @@ const CHANGED = { isDurable: false } as const;
 
 describe("turns to write", () => {
   it("that are wanted in the same moment are one transaction", async () => {
-    const { turns, database } = queue();
+    const { turns, database } = queue(stillClock());
     let commits = 0;
     turns.onCommit = () => {
       commits += 1;
@@ -64,7 +65,7 @@ describe("turns to write", () => {
   });
 
   it("change nothing when the transaction breaks, and are told why, all of them [G9, G11]", async () => {
-    const { turns, database } = queue();
+    const { turns, database } = queue(stillClock());
     const outcomes: string[] = [];
     const jobs = [
       turns.run(CHANGED, (tx) => {
@@ -204,21 +205,27 @@ describe("a database that another process keeps locked", () => {
   });
 });
 
-function queue() {
+function queue(clock: Clock = systemClock) {
   const lab = new SqliteLab();
   const database = new RegistryDatabase({
     path: lab.path,
-    clock: systemClock,
+    clock,
     timeoutMs: 5_000,
     isAlwaysDurable: false,
   });
-  const turns = new TurnQueue(database, systemClock, 5_000);
+  const turns = new TurnQueue(database, clock, 5_000);
   onTestFinished(async () => {
     await turns.settled();
     turns.close();
     database.close();
   });
   return { turns, database };
+}
+
+/** However slow the machine is, a transaction does not take so long that it ends before all is in it. */
+function stillClock(): Clock {
+  const now = systemClock.monotonicMs();
+  return { ...systemClock, monotonicMs: () => now };
 }
 
 function names(database: RegistryDatabase): readonly unknown[] {
