@@ -45,7 +45,7 @@ function roleIn(registry: string, path: string): string | null {
 export function writeOutputFile(path: string, text: string): void {
   const isReplaceable = statsOf(path)?.isFile() ?? true;
   if (isReplaceable) {
-    replaceFile(path, text, { durable: true });
+    replaceFile(path, text, { durable: true, newFileFor: "user" });
     return;
   }
   // A device or a pipe is written to, and must stay what it is.

@@ -2,6 +2,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  fchmodSync,
   fdatasyncSync,
   fstatSync,
   openSync,
@@ -25,6 +26,8 @@ export interface ReplaceOptions {
   readonly durable: boolean;
   /** Where `path` is a symbolic link: keep it and replace what it points to (the default), or replace the link. */
   readonly keepLink?: boolean;
+  /** Who may use a new file: all who may use its directory (the default), or whoever the umask of this process says. */
+  readonly newFileFor?: "directory" | "user";
   /** Called when all is written, just before the rename. What it throws aborts the replacement and is thrown on. */
   readonly beforeRename?: () => void;
 }
@@ -114,8 +117,9 @@ function replace(target: string, bytes: Uint8Array, options: ReplaceOptions): vo
   const { path: temporary, fd } = createTemporary(directory);
   try {
     try {
-      const isOwned = adoptOwnership(fd, kept ?? ownershipInside(directory));
-      if (!isOwned && kept !== undefined) refuseToLockOut(target, kept);
+      if (kept === undefined && options.newFileFor === "user") fchmodSync(fd, 0o666 & ~process.umask());
+      else if (!adoptOwnership(fd, kept ?? ownershipInside(directory)) && kept !== undefined)
+        refuseToLockOut(target, kept);
       writeAll(fd, bytes);
       if (options.durable) fdatasyncSync(fd);
     } finally {

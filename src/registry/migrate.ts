@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { isNameholdError, NameholdError, RegistryError, RegistryLockError } from "../core/errors.js";
+import type { PastHold } from "../core/history.js";
 import { heldError, judgeLock, type LockState, RECOVERY_INSTANCE } from "../core/lock-rules.js";
 import { quoteName } from "../core/name.js";
 import type { EntryRecord, Snapshot } from "../core/record.js";
@@ -31,8 +32,10 @@ export interface MigrateReport {
   readonly entries: number;
   /** Those that this run has written; the others were there already. */
   readonly moved: number;
-  /** Ended holds of the source's history. */
+  /** Ended holds of the source's history that are in the target's now. */
   readonly holds: number;
+  /** Those that the target could not keep: its history is bounded, and never fails a change. */
+  readonly holdsLost: number;
   /**
    * SHA-256 of each entry (name and text, but for the lock and the moment it was last seen), summed up modulo 2^256, in
    * hexadecimal: the same in the source and for the source's names in the target.
@@ -84,11 +87,11 @@ class Migration {
     for (const name of heldNames) await this.#tellHolder(name);
     await this.#raiseTokens();
     const moved = await this.#moveEntries();
-    const holds = await this.#moveHistory();
+    const history = await this.#moveHistory();
     // Who took a name meanwhile has a token that the first floor did not know.
     await this.#raiseTokens();
     const checksum = await this.#check(new Set(heldNames));
-    return { entries, moved, holds, checksum, heldNames };
+    return { entries, moved, ...history, checksum, heldNames };
   }
 
   /** Before anything is written: all that would refuse the move half way. */
@@ -146,19 +149,24 @@ class Migration {
     return moved;
   }
 
-  async #moveHistory(): Promise<number> {
-    let holds = 0;
+  /** @returns how many of the source's holds are in the target's history now: what cannot be kept is no failure there */
+  async #moveHistory(): Promise<{ readonly holds: number; readonly holdsLost: number }> {
+    const missing = new Set<string>();
+    let moved = 0;
     let parts: ChangePart[] = [];
     for await (const hold of this.#from.store.history({})) {
       parts.push({ kind: "recall", name: hold.name, hold });
-      holds += 1;
+      missing.add(keyOf(hold));
+      moved += 1;
       if (parts.length < BATCH) continue;
-      this.#tell("moving history", holds);
+      this.#tell("moving history", moved);
       await this.#write(parts);
       parts = [];
     }
     await this.#write(parts);
-    return holds;
+    const wanted = missing.size;
+    for await (const hold of this.#to.store.history({})) missing.delete(keyOf(hold));
+    return { holds: wanted - missing.size, holdsLost: missing.size };
   }
 
   /** Reads both anew: what is told at the end is what is there. */
@@ -263,6 +271,11 @@ class EntrySum {
   toString(): string {
     return this.#sum.toString(16).padStart(64, "0");
   }
+}
+
+/** As `isSameHold` tells holds apart. */
+function keyOf({ name, holder, since, token }: PastHold): string {
+  return JSON.stringify([name, holder.instance, since, token]);
 }
 
 /** What a move must carry over; the rest changes with every claim. */

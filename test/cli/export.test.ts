@@ -173,6 +173,17 @@ describe.concurrent("namehold export", () => {
     expect(lstatSync(pipe).isFIFO()).toBe(true);
   });
 
+  test("makes a file that is as wide as its user's umask says, in whatever directory", async ({ lab }) => {
+    await furnish(lab);
+    const shared = join(lab.directory, "shared");
+    mkdirSync(shared);
+    chmodSync(shared, 0o1777);
+    const env = { ...process.env, MADSCI_REGISTRY_PATH: lab.path };
+    const file = join(shared, "out.json");
+    spawnSync("bash", ["-c", `umask 027; "${process.execPath}" "${MAIN}" export -o "${file}"`], { env });
+    expect(statSync(file).mode & 0o777).toBe(0o640);
+  });
+
   test("ends quietly when its reader has seen enough, and fails on a full disk [G11]", async ({ lab }) => {
     await furnish(lab);
     const env = { ...process.env, MADSCI_REGISTRY_PATH: lab.path };

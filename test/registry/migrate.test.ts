@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { PastHold } from "../../src/core/history.js";
 import { type MigrateOptions, type MigrateReport, migrate } from "../../src/registry/migrate.js";
 import { Registry } from "../../src/registry/registry.js";
@@ -110,6 +110,18 @@ describe("moving a registry", () => {
     expect((await move.run()).holds).toBe(3);
     await move.run();
     expect(await historyOf(move.to)).toEqual(await historyOf(move.from));
+  });
+
+  it("says how many holds the target could not keep", async () => {
+    const move = new Move();
+    for (let life = 0; life < 3; life += 1) await (await move.from.registry.claim("robot", NODE)).release();
+    const { store } = move.to;
+    const kept = vi.spyOn(store, "history").mockImplementation(async function* (query) {
+      for await (const hold of move.target.memory.history(query)) if (hold.token !== newest) yield hold;
+    });
+    const newest = (await historyOf(move.from))[0]?.token;
+    expect(await move.run()).toMatchObject({ holds: 2, holdsLost: 1 });
+    expect(kept).toHaveBeenCalled();
   });
 
   it("is refused while a name is held, by whom, and nothing is moved [G2]", async () => {

@@ -118,7 +118,9 @@ function showReport(report: MigrateReport, { from, to, json }: ReportOptions): v
   const [gist, ...rest] = reportText(report, from, to);
   if (json) printOrTell(jsonText(reportJson(report)), gist);
   else printOrTell([gist, ...rest].join("\n"), gist);
-  const { heldNames } = report;
+  const { heldNames, holdsLost } = report;
+  if (holdsLost > 0)
+    tell(`${holdsLost} ended holds are not in the target's history: it could not keep them, or keeps fewer.`);
   if (heldNames.length === 0) return;
   const told = heldNames.slice(0, TOLD_MAX).map(displayName).join(", ");
   const more = heldNames.length > TOLD_MAX ? ` and ${heldNames.length - TOLD_MAX} more` : "";
@@ -136,6 +138,6 @@ function reportText({ entries, moved, holds, checksum }: MigrateReport, from: st
   ] as const;
 }
 
-function reportJson({ entries, moved, holds, checksum, heldNames }: MigrateReport): object {
-  return { entries, moved, holds, checksum, held_names: heldNames };
+function reportJson({ entries, moved, holds, holdsLost, checksum, heldNames }: MigrateReport): object {
+  return { entries, moved, holds, holds_lost: holdsLost, checksum, held_names: heldNames };
 }

@@ -1,9 +1,10 @@
-import { chmodSync, type Stats } from "node:fs";
+import { closeSync, constants, fchmodSync, fstatSync, openSync, type Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { NameholdError } from "../../../core/errors.js";
 import type { Check, FixableFinding } from "../../../core/finding.js";
 import { shellWord } from "../../../core/shell-word.js";
 import { ancestorsOf, namesIn, statsAt } from "../../../platform/file-stats.js";
+import { NO_FOLLOW, NON_BLOCKING } from "../../../platform/open-flags.js";
 import { ownershipBeneath, ownershipInside, ownershipOf } from "../../../platform/ownership.js";
 import { storageError } from "../../../platform/storage-error.js";
 import { isTemporaryName } from "../../../platform/temporary-file.js";
@@ -209,11 +210,23 @@ function tooNarrow(path: string, directory: string): Narrow | undefined {
   return wanted === has ? undefined : { path, stats, wanted };
 }
 
-function widenOwn({ path, wanted }: Narrow): string {
+/** What was examined, and nothing that somebody has put in its place meanwhile. */
+function widenOwn({ path, stats, wanted }: Narrow): string {
   try {
-    chmodSync(path, wanted);
+    const fd = openSync(path, constants.O_RDONLY | NO_FOLLOW | NON_BLOCKING);
+    try {
+      const { ino, dev } = fstatSync(fd);
+      if (ino !== stats.ino || dev !== stats.dev) throw changedMeanwhile(path);
+      fchmodSync(fd, wanted);
+    } finally {
+      closeSync(fd);
+    }
   } catch (failure) {
     throw storageError(failure, `Cannot change the mode of ${path}`);
   }
   return `Gave ${basename(path)} the mode ${wanted.toString(8).padStart(4, "0")}.`;
+}
+
+function changedMeanwhile(path: string): NameholdError {
+  return new NameholdError("busy", `${path} was replaced by something else just now. Run the doctor again.`);
 }

@@ -1,7 +1,8 @@
 /** The Python environments that a lab's processes run in, and what is installed in them. No Python is run. */
-import { readFileSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { isNameholdError } from "../../../core/errors.js";
+import { readFileOrAbsent } from "../../../platform/atomic-file.js";
 import { walkDirectories } from "../../../platform/directory-walk.js";
 import { namesIn, statsAt } from "../../../platform/file-stats.js";
 import { placeOf, variableOf, visiblePids } from "../../../platform/process-view.js";
@@ -135,7 +136,7 @@ function realPath(path: string): string | undefined {
 }
 
 function readText(path: string): string | undefined {
-  return unlessHidden(() => readFileSync(path, "utf8"));
+  return unlessHidden(() => readFileOrAbsent(path)?.toString("utf8"));
 }
 
 /** What is gone or may not be seen is not there for this search, which is no proof of absence anyway. */
@@ -143,7 +144,8 @@ function unlessHidden<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (failure) {
-    if (isNameholdError(failure, "read-only")) return undefined;
+    // A directory or a FIFO in a file's place is no part of an environment either.
+    if (isNameholdError(failure, "read-only", "invalid-input", "unreachable")) return undefined;
     if (["ENOENT", "ENOTDIR", "EACCES", "EPERM", "EISDIR"].includes(errnoOf(failure) ?? "")) return undefined;
     throw failure;
   }

@@ -1,7 +1,11 @@
-import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, chownSync, linkSync, mkdirSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { systemClock } from "../../../../src/platform/clock.js";
 import { currentUser, modeAllows, userOf } from "../../../../src/platform/user-access.js";
+import { accessCheck } from "../../../../src/stores/json-file/doctor/access-check.js";
+import { examine } from "../../../../src/stores/json-file/doctor/examination.js";
+import { RegistryFile } from "../../../../src/stores/json-file/registry-file.js";
 import { itAsRoot } from "../../../platform/requirements.js";
 import { LabFiles, temporaryDirectory } from "../lab-files.js";
 import { examined, labWith } from "./doctor-lab.js";
@@ -87,6 +91,22 @@ describe("doctor on permissions", () => {
     expect(fixed).toBe("Gave registry.json.holders the mode 0755. Gave state.json the mode 0644.");
     expect((await examined(lab)).codes).toEqual([]);
     expect(wide.map((path) => statSync(path).mode)).toEqual(before);
+  });
+
+  it("widens nothing that was put in the place of what it looked at", async () => {
+    const lab = await labWith(["a"]);
+    chmodSync(lab.statePath, 0o600);
+    const file = new RegistryFile(lab.path, systemClock, 5_000);
+    onTestFinished(() => file.close());
+    const { findings } = await accessCheck.examine(await examine(file, systemClock));
+    const victim = join(temporaryDirectory(), "victim");
+    writeFileSync(victim, "", { mode: 0o600 });
+    for (const putThere of [() => symlinkSync(victim, lab.statePath), () => linkSync(victim, lab.statePath)]) {
+      unlinkSync(lab.statePath);
+      putThere();
+      await expect(findings[0]?.fix?.()).rejects.toThrow(lab.statePath);
+      expect(statSync(victim).mode & 0o777).toBe(0o600);
+    }
   });
 });
 

@@ -1,5 +1,5 @@
 /** What is read is what pip leaves in an environment; no Python runs. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, lstatSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -102,6 +102,13 @@ describe("doctor on Python's environments", () => {
     });
     const report = await examined(lab);
     expect([report.codes, report.looked("python")]).toEqual([[], `3.25.0 in ${venv}`]);
+  });
+
+  it("does not wait at a FIFO where an environment would have its settings [G12]", async () => {
+    const lab = await madsciLab();
+    mkdirSync(join(lab.root, "venv"));
+    spawnSync("mkfifo", [join(lab.root, "venv", "pyvenv.cfg")]);
+    expect((await examined(lab)).codes).toEqual([]);
   });
 
   it("finds one in the lab that is a symbolic link", async () => {
