@@ -28,7 +28,12 @@ export class SmallDisk implements Disposable {
   /** Leaves so many pages of 4 KiB, if there were more. */
   fill(freePages: number): void {
     const pages = Math.max(0, statfsSync(this.path).bavail - freePages);
-    writeFileSync(this.#filler, Buffer.alloc(pages * PAGE_BYTES));
+    try {
+      writeFileSync(this.#filler, Buffer.alloc(pages * PAGE_BYTES));
+    } catch (error) {
+      // A worker was quicker to use the rest: the disk is full all the same.
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    }
   }
 
   free(): void {
