@@ -103,7 +103,9 @@ export class NodeProcess {
 }
 
 function isStopped(pid: number): boolean {
-  return execFileSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" }).trim().startsWith("T");
+  return execFileSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" })
+    .trim()
+    .startsWith("T");
 }
 
 /** A start takes a third of the time, and there are many. */
