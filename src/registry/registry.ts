@@ -376,7 +376,8 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   /** Takes the lock of an ended claim away where it is still there. @returns whether it was ours */
   async #giveUp(claim: Claim): Promise<boolean> {
     const { heartbeat, holder } = this.lockManager;
-    heartbeat.forget(claim.name, this);
+    // The heartbeat of this process's next claim of the name is not its own to end.
+    if (this.#claims.get(claim.name) === claim) heartbeat.forget(claim.name, this);
     const tried = new Set<string>();
     let name = claim.loss?.renamedTo ?? claim.name;
     let ours = await this.#clearLock(name, claim);

@@ -288,6 +288,20 @@ describe("release", () => {
 });
 
 describe("a former holder", () => {
+  it("that releases late does not stop the heartbeat of its own process's next claim of the name [G5]", async () => {
+    const lab = new Lab();
+    const [a, operator] = [lab.open(), lab.open()];
+    const first = await a.claim("robot");
+    const next = a.claim("robot", { waitMs: 2 * TTL_MS });
+    await lab.clock.advance(1);
+    await operator.registry.revoke("robot", { reason: "test", now: true });
+    await lab.clock.advance(1);
+    const second = await next;
+    await first.release();
+    await lab.clock.advance(3 * TTL_MS);
+    expect([first.held, second.held]).toEqual([false, true]);
+  });
+
   it("changes nothing by its refresh, and is told who holds the name [G5]", async () => {
     const lab = new Lab();
     const [a, b] = [lab.open(), lab.open()];
