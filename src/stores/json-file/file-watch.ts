@@ -1,6 +1,5 @@
 import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
-import type { RegistryDocument } from "../../core/text/registry-document.js";
 import type { Clock, Timer } from "../../core/timing.js";
 import { resolveLinks } from "../../platform/real-path.js";
 import { DeathWatch } from "../machine/death-watch.js";
@@ -30,8 +29,6 @@ export class FileWatch {
   readonly #subscribers = new Set<Subscriber>();
   readonly #closing = new AbortController();
   readonly #watchers = new Map<string, FSWatcher>();
-  /** What the last look saw. */
-  #told: { readonly document: RegistryDocument; readonly sidecar: string } | undefined;
   readonly #deaths: DeathWatch;
   #lookTimer: Timer | undefined;
   #looking: Promise<void> | undefined;
@@ -94,7 +91,6 @@ export class FileWatch {
     this.#watchers.clear();
     this.#lookTimer?.cancel();
     this.#deaths.stop();
-    this.#told = undefined;
   }
 
   #start(): void {
@@ -163,12 +159,6 @@ export class FileWatch {
   }
 
   #tell(view: View): void {
-    const { document } = view;
-    const sidecar = view.sidecar.toText("");
-    const isNews = document !== this.#told?.document || sidecar !== this.#told.sidecar;
-    // Mostly there is none, and ten thousand names are not gone through for nothing.
-    if (!isNews && [...this.#subscribers].every(({ seen }) => seen !== undefined)) return;
-    this.#told = { document, sidecar };
     const instances = new Set<string>();
     for (const subscriber of this.#subscribers) {
       const now = subscriber.seen?.next(view) ?? watchedState(view, subscriber.names);

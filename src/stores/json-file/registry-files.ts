@@ -7,7 +7,7 @@ import { type Clock, type WallMs, wallMs } from "../../core/timing.js";
 import { readFileOrAbsent, replaceFile, syncDirectory } from "../../platform/atomic-file.js";
 import { bootId } from "../../platform/clock.js";
 import { makeDirectory, makePath } from "../../platform/directory.js";
-import { statsAt } from "../../platform/file-stats.js";
+import { nearestDirectory, statsAt } from "../../platform/file-stats.js";
 import { isLocalFileSystem } from "../../platform/file-system.js";
 import { isMountPoint } from "../../platform/mounts.js";
 import { holdersDirectoryOf } from "../../platform/presence-path.js";
@@ -307,16 +307,8 @@ export class RegistryFiles {
   /** Whether the files are on a file system of this machine's own, so that presences prove deaths. */
   isLocal(): boolean {
     const exists = statSync(this.holdersDirectory, { throwIfNoEntry: false }) !== undefined;
-    return isLocalFileSystem(exists ? this.holdersDirectory : nearestDirectory(this.path));
+    return isLocalFileSystem(exists ? this.holdersDirectory : nearestDirectory(dirname(this.path)));
   }
-}
-
-/** The directory in which the registry is, or will be made. */
-function nearestDirectory(path: string): string {
-  const parent = dirname(path);
-  return parent === path || statSync(parent, { throwIfNoEntry: false }) !== undefined
-    ? parent
-    : nearestDirectory(parent);
 }
 
 /** Changes with every replacement of the file, as far as the file system can tell. */
