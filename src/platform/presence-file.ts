@@ -1,5 +1,5 @@
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { fileSystemKind, isLocalFileSystem } from "./file-system.js";
 import { tryFlock, unflock } from "./flock.js";
 import type { LockMode } from "./host.js";
@@ -98,8 +98,10 @@ function flawOf({ record }: PresenceContent, stats: BigIntStats, path: string): 
   if (!isOriginal(record, stats)) {
     return { kind: "foreign", why: "it is a copy, not the file that its process made" };
   }
-  if (!isLocalFileSystem(path)) {
-    return { kind: "remote", why: `locks on ${fileSystemKind(path)} may not tell of processes on other machines` };
+  // Of the directory: the file may be deleted by its owner while we look.
+  const directory = dirname(path);
+  if (!isLocalFileSystem(directory)) {
+    return { kind: "remote", why: `locks on ${fileSystemKind(directory)} may not tell of processes on other machines` };
   }
   return undefined;
 }
