@@ -10,7 +10,7 @@ import { heldBy, type LockState, RECOVERY_INSTANCE } from "./lock-rules.js";
 import { quoteName } from "./name.js";
 import type { NamedEntry } from "./named-entry.js";
 import type { Revocation, Waiter } from "./record.js";
-import type { WallMs } from "./timing.js";
+import { isoTime, type WallMs } from "./timing.js";
 
 /**
  * - `registered`: there was no such name; `removed`: there is none any more.
@@ -302,8 +302,4 @@ const ENUMERATED_MAX = 8;
 function enumerated(keys: readonly string[]): string {
   const some = keys.slice(0, ENUMERATED_MAX).map(quoteName).join(", ");
   return keys.length > ENUMERATED_MAX ? `${some} and ${keys.length - ENUMERATED_MAX} more` : some;
-}
-
-function isoTime(at: WallMs): string {
-  return new Date(at).toISOString();
 }

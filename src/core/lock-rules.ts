@@ -15,7 +15,7 @@ import type { Holder, RegistryEntry, RegistryLock } from "./entry.js";
 import { type HeldBy, RegistryLockError } from "./errors.js";
 import { quoteName } from "./name.js";
 import type { Evidence, HolderRecord, Snapshot } from "./record.js";
-import { later, type WallMs } from "./timing.js";
+import { isoTime, later, type WallMs } from "./timing.js";
 
 /** How long a free name is kept for the waiter whose turn it is, before the next in line may take it. */
 export const TURN_MS = 1_000;
@@ -188,8 +188,4 @@ export function heldError(name: string, lock: RegistryLock, decided: boolean): R
     since: lock.acquiredAt,
     until: lock.expiresAt,
   });
-}
-
-function isoTime(at: WallMs): string {
-  return new Date(at).toISOString();
 }

@@ -41,3 +41,8 @@ export function monotonicMs(value: number): MonotonicMs {
 export function later<T extends WallMs | MonotonicMs>(at: T, ms: number): T {
   return (at + ms) as T;
 }
+
+/** A moment as messages tell it: UTC, to the millisecond. */
+export function isoTime(at: WallMs): string {
+  return new Date(at).toISOString();
+}

@@ -4,6 +4,7 @@ import { heldBy, judgeLock } from "../../core/lock-rules.js";
 import { quoteName } from "../../core/name.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
 import type { RegistryDocument } from "../../core/text/registry-document.js";
+import { isoTime } from "../../core/timing.js";
 import { snapshotFrom } from "./snapshot.js";
 import type { Work } from "./work.js";
 
@@ -24,7 +25,7 @@ export function refuseSharedId(work: Work, holdersDirectory: string, name: strin
     const { lock } = state;
     throw new RegistryLockError(
       "held",
-      `${quoteName(name)} has the same ID (${id}) as ${quoteName(other)}, which is held by ${lock.holderHost} (PID ${lock.holderPid}) since ${new Date(lock.acquiredAt).toISOString()}: two processes would act as one component. ` +
+      `${quoteName(name)} has the same ID (${id}) as ${quoteName(other)}, which is held by ${lock.holderHost} (PID ${lock.holderPid}) since ${isoTime(lock.acquiredAt)}: two processes would act as one component. ` +
         "Find out which of the two names the ID belongs to, and remove the other or import it with its own ID (from a backup); to rename one does not help. See 'namehold doctor'.",
       { name, heldBy: heldBy(lock), since: lock.acquiredAt, until: lock.expiresAt },
     );
