@@ -17,6 +17,7 @@ import { atExit } from "./exit-hook.js";
 import { GrantTurns } from "./grant-turns.js";
 import type { HeartbeatTarget } from "./heartbeat.js";
 import { type Hold, historyOf } from "./history.js";
+import { expected } from "./judged-record.js";
 import type { LockManager } from "./lock-manager.js";
 import { Observer } from "./observer.js";
 import { notFound } from "./registry-place.js";
@@ -239,8 +240,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
       if (kept.kind === "held") throw heldError(to, kept.lock, kept.decided);
       const state = this.#judge(source);
       if (state.kind === "held" && options.force !== true) throw heldError(from, state.lock, state.decided);
-      const judged = state.kind === "free" && record.holder !== null ? { expectHolder: record.holder.version } : {};
-      const part: ChangePart = { kind: "rename", name: from, to, expect: record.version, ...judged };
+      const part: ChangePart = { kind: "rename", to, ...expected({ record, state }) };
       if ((await this.#commit(part)).kind === "done") return record.entry.id;
     }
   }
