@@ -28,7 +28,7 @@ export async function readAll(
 type Expected = Pick<ChangePart & { readonly kind: "remove" }, "name" | "expect" | "expectHolder">;
 
 /**
- * As what an entry may be removed or replaced: as it was judged. A holder that was judged to be gone must not have come
+ * As what an entry may be removed, renamed or replaced: as it was judged. A holder that was judged to be gone must not have come
  * back.
  *
  * @see docs/SPEC.md#G7
