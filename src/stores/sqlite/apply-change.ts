@@ -1,10 +1,10 @@
 import { probePresence } from "../../platform/presence-probe.js";
+import { Draft, type Life } from "../records/draft.js";
+import type { OwnLocks } from "../records/own-locks.js";
+import type { Looked } from "../records/rows.js";
+import { judgeFormer } from "../records/snapshot.js";
 import type { Change, ChangePart } from "../store.js";
-import { Draft, type Life } from "./draft.js";
 import { look } from "./look.js";
-import type { OwnLocks } from "./own-locks.js";
-import type { Looked } from "./rows.js";
-import { judgeFormer } from "./snapshot.js";
 import { fromSqlText } from "./sql-text.js";
 import type { Transaction } from "./transaction.js";
 import { writeDraft } from "./write-draft.js";

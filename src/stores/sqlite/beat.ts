@@ -1,9 +1,10 @@
 /** The heartbeat of one holder: one row, however many names it holds. */
 import type { Holder } from "../../core/entry.js";
 import type { Loss } from "../../core/record.js";
+import type { OwnLock, OwnLocks } from "../records/own-locks.js";
+import type { EntryRow } from "../records/rows.js";
 import type { OwnLife } from "./own-life.js";
-import type { OwnLock, OwnLocks } from "./own-locks.js";
-import { type EntryRow, entryRow } from "./rows.js";
+import { entryRow } from "./rows.js";
 import { fromSqlText, toSqlText } from "./sql-text.js";
 import type { Transaction } from "./transaction.js";
 

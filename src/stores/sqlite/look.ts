@@ -1,6 +1,7 @@
 /** Reading names from the database. */
 import type { ComponentType } from "../../core/entry.js";
-import { type EntryRow, entryRow, formerRow, type Looked, type WaiterRow, waiterRow } from "./rows.js";
+import type { EntryRow, Looked, WaiterRow } from "../records/rows.js";
+import { entryRow, formerRow, waiterRow } from "./rows.js";
 import { type SqlText, toSqlText } from "./sql-text.js";
 import type { Statements } from "./statements.js";
 

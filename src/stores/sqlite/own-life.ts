@@ -1,9 +1,9 @@
 import type { Holder } from "../../core/entry.js";
 import { NameholdError } from "../../core/errors.js";
 import { Presence } from "../../platform/presence.js";
-import type { Life } from "./draft.js";
+import type { Life } from "../records/draft.js";
+import { OwnLocks } from "../records/own-locks.js";
 import { endLife, sweepLives } from "./lives.js";
-import { OwnLocks } from "./own-locks.js";
 import type { Transaction } from "./transaction.js";
 
 /**

@@ -7,6 +7,8 @@ import { type Clock, later } from "../../core/timing.js";
 import { systemClock } from "../../platform/clock.js";
 import { holdersDirectoryOf } from "../../platform/presence-path.js";
 import { probePresence } from "../../platform/presence-probe.js";
+import { type Looked, versionOf } from "../records/rows.js";
+import { type SnapshotContext, snapshotFrom } from "../records/snapshot.js";
 import type { Change, CommitResult, ListFilter, Recovery, Store, StoreCapabilities, WatchOptions } from "../store.js";
 import { applyChange, changesIdentities, needsLife } from "./apply-change.js";
 import { beat } from "./beat.js";
@@ -18,8 +20,6 @@ import { endLife } from "./lives.js";
 import { look, lookAtPage } from "./look.js";
 import { OwnLife } from "./own-life.js";
 import { FROM_THE_LAST, holdsBefore, pastHold, placeOf } from "./past-holds.js";
-import { type Looked, versionOf } from "./rows.js";
-import { type SnapshotContext, snapshotFrom } from "./snapshot.js";
 import type { Transaction } from "./transaction.js";
 import { TurnQueue } from "./turn-queue.js";
 

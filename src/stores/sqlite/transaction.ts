@@ -1,18 +1,10 @@
 import type { PastHold } from "../../core/history.js";
-import type { MonotonicMs, WallMs } from "../../core/timing.js";
 import { nextToken } from "../../core/token.js";
 import { bootId } from "../../platform/clock.js";
+import type { Reading } from "../records/reading.js";
 import type { Connection } from "./connection.js";
 import { toSqlText } from "./sql-text.js";
 import type { Statements } from "./statements.js";
-
-/** One moment, on all clocks. */
-export interface Reading {
-  readonly wall: WallMs;
-  readonly monotonic: MonotonicMs;
-  /** Whose scale `monotonic` is on; see boot-clock.ts. */
-  readonly clock: string;
-}
 
 export type Outcome = "committed" | "rolled-back" | "unknown";
 

@@ -1,9 +1,9 @@
 /** A draft that was accepted, written into the database. */
 import { RegistryDocument } from "../../core/text/registry-document.js";
 import { backUp } from "../machine/backup.js";
-import type { Draft, Life } from "./draft.js";
+import type { Draft, Life } from "../records/draft.js";
+import type { EntryRow, LockRow, Looked } from "../records/rows.js";
 import { queueOf } from "./look.js";
-import type { EntryRow, LockRow, Looked } from "./rows.js";
 import { fromSqlText, toSqlText } from "./sql-text.js";
 import type { Statements } from "./statements.js";
 import type { Transaction } from "./transaction.js";

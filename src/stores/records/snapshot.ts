@@ -4,8 +4,8 @@ import { judgeLock, type LockState } from "../../core/lock-rules.js";
 import type { EntryRecord, Evidence, FormerLock, HolderRecord, Snapshot } from "../../core/record.js";
 import { editEntry, readEntry } from "../../core/text/entry-text.js";
 import { later } from "../../core/timing.js";
+import type { Reading } from "./reading.js";
 import { type EntryRow, holderVersion, type LockRow, type Looked, lastRefresh, versionOf } from "./rows.js";
-import type { Reading } from "./transaction.js";
 
 export interface SnapshotContext {
   readonly reading: Reading;

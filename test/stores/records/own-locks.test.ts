@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { OwnLocks } from "../../../src/stores/sqlite/own-locks.js";
+import { OwnLocks } from "../../../src/stores/records/own-locks.js";
 
 const aName = fc.constantFrom<string>("a", "b", "c", "d", "e", "f");
 const locks = fc.uniqueArray(fc.tuple(aName, fc.nat(2), fc.boolean()), { selector: ([name]) => name });

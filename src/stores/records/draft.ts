@@ -8,6 +8,7 @@ import type { Loss, Version } from "../../core/record.js";
 import { editEntry, readEntry, writeEntry } from "../../core/text/entry-text.js";
 import { importedEntry } from "../../core/text/imported-entry.js";
 import type { ChangePart, EntryWrite, LockWrite } from "../store.js";
+import type { Reading } from "./reading.js";
 import {
   type EntryRow,
   frozen,
@@ -18,7 +19,6 @@ import {
   type Pulse,
   versionOf,
 } from "./rows.js";
-import type { Reading } from "./transaction.js";
 
 type Part<Kind extends ChangePart["kind"]> = ChangePart & { readonly kind: Kind };
 
