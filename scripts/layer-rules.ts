@@ -10,7 +10,10 @@ const LAYERS: readonly { readonly files: RegExp; readonly may: readonly string[]
   { files: /^core\//, may: ["core/"] },
   { files: /^platform\//, may: ["core/", "platform/"] },
   { files: /^stores\/store\.ts$/, may: ["core/", "platform/"] },
-  { files: /^(stores\/[^/]+\/)/, may: ["core/", "platform/", "stores/store.ts", "stores/machine/", "stores/records/", "$1"] },
+  {
+    files: /^(stores\/[^/]+\/)/,
+    may: ["core/", "platform/", "stores/store.ts", "stores/machine/", "stores/records/", "$1"],
+  },
   // The one place that knows the concrete stores.
   { files: /^registry\/open-registry\.ts$/, may: ["core/", "platform/", "stores/", "registry/"] },
   { files: /^registry\//, may: ["core/", "platform/", "stores/store.ts", "registry/"] },
