@@ -1,7 +1,7 @@
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
 
 /** The slow suites, each in its own folder of test/ with its own npm script. All else is fast: what `npm test` runs. */
-const SLOW_SUITES = { cli: 60_000, interop: 180_000, package: 180_000 };
+const SLOW_SUITES = { cli: 60_000, interop: 180_000, package: 180_000, postgres: 60_000, etcd: 60_000 };
 
 export default defineConfig({
   test: {

@@ -35,9 +35,13 @@ export interface AcquireRequest {
   readonly waitMs: number;
   readonly signal?: AbortSignal;
   readonly onWait?: (info: WaitInfo) => void;
+  /** The free name as it was last seen: it saves a look, and where it has changed since, the write is refused. */
+  readonly known?: Snapshot;
 }
 
 export interface Acquired {
+  /** The name as it was granted. */
+  readonly snapshot: Snapshot;
   readonly record: EntryRecord;
   readonly token: number;
   readonly isNew: boolean;
@@ -52,6 +56,8 @@ export interface AcquireContext {
   readonly observer: Observer;
   readonly turns: GrantTurns;
 }
+
+const NEVER_TOLD: Ending = { how: "released", detail: "the reply to its grant was lost" };
 
 /** How long a waiter trusts that the store wakes it; then it looks by itself. */
 const LOOK_AGAIN_MS = 5_000;
@@ -94,7 +100,7 @@ class Attempt {
   async run(): Promise<Acquired> {
     const { store, clock, observer } = this.#context;
     const { name } = this.#request;
-    let snapshot = await store.read(name);
+    let snapshot = this.#request.known ?? (await store.read(name));
     for (;;) {
       this.#throwIfAborted();
       this.#checkType(snapshot);
@@ -120,6 +126,8 @@ class Attempt {
       case "pass-over":
         return this.#write({ kind: "dequeue", name: snapshot.name, ticket: decision.ticket });
       case "held":
+        if (this.#isNobodys(snapshot)) return this.#take(snapshot, NEVER_TOLD);
+        return this.#wait(snapshot, decision);
       case "not-your-turn":
         return this.#wait(snapshot, decision);
       default:
@@ -142,9 +150,17 @@ class Attempt {
     return this.#context.turns.run(this.#request.name, () => this.#grant(snapshot, ends));
   }
 
+  /** Whether the lock is this instance's by a grant of which no claim has come. */
+  #isNobodys({ record }: Snapshot): boolean {
+    const { holder, turns } = this.#context;
+    return record?.entry.lock?.holderInstance === holder.instance && turns.isDoubtful(record);
+  }
+
   async #grant(looked: Snapshot, ends: Ending | undefined): Promise<Acquired | Snapshot> {
     const { store, clock, holder, turns } = this.#context;
     const { record } = looked;
+    // Another claim of this process has had its turn meanwhile: the lock is that one's.
+    if (ends === NEVER_TOLD && !this.#isNobodys(looked)) return store.read(looked.name);
     const inTheWay = holderOf(looked);
     const { name, type, metadata } = this.#request;
     const parts: ChangePart[] = [
@@ -163,12 +179,15 @@ class Attempt {
     if (this.#queued) parts.push({ kind: "dequeue", name, ticket: this.#ticket });
     const sentAt = clock.monotonicMs();
     const result = await store.commit({ holder, parts });
+    const tokenBefore = record?.token ?? 0;
+    // Until it is found: it may also be written later than we look.
+    if (result.kind === "unknown") turns.doubt(name, tokenBefore);
     const snapshot = result.kind === "unknown" ? await store.read(name) : snapshotOf(result.snapshots, name);
-    const mine = this.#grantIn(snapshot, result.kind, record?.token ?? 0);
+    const mine = this.#grantIn(snapshot, result.kind, tokenBefore);
     if (mine === undefined) return snapshot;
     turns.granted(mine.record.entry.id, mine.token);
     this.#queued = false;
-    return { ...mine, isNew: record === null, sentAt };
+    return { ...mine, snapshot, isNew: record === null, sentAt };
   }
 
   /** The grant, when the snapshot shows that the name is ours by the commit just made. */

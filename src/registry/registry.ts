@@ -1,5 +1,5 @@
 import { COMPONENT_TYPES, type ComponentType, type JsonObject } from "../core/entry.js";
-import { NameholdError, RegistryError } from "../core/errors.js";
+import { isNameholdError, NameholdError, RegistryError } from "../core/errors.js";
 import { heldError, judgeLock, type LockState } from "../core/lock-rules.js";
 import { checkMetadata } from "../core/metadata.js";
 import { checkName, quoteName } from "../core/name.js";
@@ -14,6 +14,7 @@ import { Claim, lossError } from "./claim.js";
 import { commit } from "./commit.js";
 import { endingAfter, endingOf } from "./ending.js";
 import { atExit } from "./exit-hook.js";
+import { FreeNames } from "./free-names.js";
 import { GrantTurns } from "./grant-turns.js";
 import type { HeartbeatTarget } from "./heartbeat.js";
 import { type Hold, historyOf } from "./history.js";
@@ -75,6 +76,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   /** What this process holds, and claims that were revoked and are not given up yet. */
   readonly #claims = new Map<string, Claim>();
   readonly #turns = new GrantTurns();
+  readonly #free = new FreeNames();
   readonly #cancelExitHook: () => void;
   #closing: Promise<void> | undefined;
 
@@ -105,19 +107,15 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     // An earlier claim that has ended is given up now, so that its lock does not stand in this one's way.
     const earlier = this.#claims.get(name);
     if (earlier?.held === false) await earlier.release();
-    const acquired = await acquire(
-      {
-        store: this.store,
-        clock,
-        holder,
-        observer: this.#observer,
-        turns: this.#turns,
-      },
-      { ...options, name, waitMs },
+    const known = this.#free.take(name, options.type);
+    const { snapshot, record, token, isNew, sentAt } = await acquire(
+      { store: this.store, clock, holder, observer: this.#observer, turns: this.#turns },
+      { ...options, name, waitMs, ...(known === undefined ? {} : { known }) },
     );
-    const { record, token, isNew, sentAt } = acquired;
     const deadline = later(sentAt, timing.holdMs);
-    const claim = new Claim({ name, id: record.entry.id, token, isNew, deadline }, clock, (it) => this.#giveUp(it));
+    const claim = new Claim({ name, id: record.entry.id, token, isNew, deadline }, clock, (it) =>
+      this.#giveUp(it, snapshot),
+    );
     this.#claims.set(name, claim);
     heartbeat.start(claim, this);
     const refusal = this.#refuseGrant(claim, options.signal);
@@ -374,13 +372,13 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   }
 
   /** Takes the lock of an ended claim away where it is still there. @returns whether it was ours */
-  async #giveUp(claim: Claim): Promise<boolean> {
+  async #giveUp(claim: Claim, granted: Snapshot): Promise<boolean> {
     const { heartbeat, holder } = this.lockManager;
     // The heartbeat of this process's next claim of the name is not its own to end.
     if (this.#claims.get(claim.name) === claim) heartbeat.forget(claim.name, this);
     const tried = new Set<string>();
     let name = claim.loss?.renamedTo ?? claim.name;
-    let ours = await this.#clearLock(name, claim);
+    let ours = await this.#clearLock(name, claim, name === claim.name ? granted : undefined);
     // Its lock has gone along with every rename, of which the claim may not have been told yet.
     while (!ours) {
       tried.add(name);
@@ -401,33 +399,51 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     await this.#commit({ kind: "give-up", name, token });
   }
 
-  /** @returns whether this holder's lock with the token was there */
-  async #clearLock(name: string, { token, loss }: Claim): Promise<boolean> {
+  /**
+   * @param known the name as it was last seen
+   * @returns whether this holder's lock with the token was there
+   */
+  async #clearLock(name: string, { token, loss }: Claim, known?: Snapshot): Promise<boolean> {
     const { instance } = this.lockManager.holder;
     let ours = false;
-    await this.#update(name, ({ record }) => {
+    const decide = ({ record }: Snapshot): ChangePart | null => {
       // Without a token, the note of it was lost with the sidecar; the lock is this instance's all the same.
       ours = record?.entry.lock?.holderInstance === instance && (record.token ?? token) === token;
       if (record === null || !ours) return null;
       const ends = endingAfter(loss, record.revocation);
       return { kind: "put", name, expect: record.version, write: { lock: { kind: "clear", ends }, touch: true } };
-    });
+    };
+    try {
+      await this.#update(name, decide, known);
+    } catch (error) {
+      if (!isNameholdError(error, "outcome-unknown")) throw error;
+      // A lock that is not there any more has gone by this very write: it is conditional, so that it may be tried again.
+      await this.#update(name, decide);
+      return true;
+    }
     return ours;
   }
 
   /**
    * Reads, lets `decide` make one conditional write of it (or none), and starts again on a conflict.
    *
+   * @param known spares the first look, where what was seen last will mostly do
    * @returns the record as it is in the end
    */
-  async #update(name: string, decide: (snapshot: Snapshot) => ChangePart | null): Promise<EntryRecord | null> {
-    let snapshot = await this.store.read(name);
+  async #update(
+    name: string,
+    decide: (snapshot: Snapshot) => ChangePart | null,
+    known?: Snapshot,
+  ): Promise<EntryRecord | null> {
+    let snapshot = known ?? (await this.store.read(name));
     for (;;) {
       const part = decide(snapshot);
       if (part === null) return snapshot.record;
       const result = await this.#commit(part);
       snapshot = snapshotOf(result.snapshots, name);
-      if (result.kind === "done") return snapshot.record;
+      if (result.kind !== "done") continue;
+      this.#free.note(snapshot);
+      return snapshot.record;
     }
   }
 

@@ -166,6 +166,41 @@ describe("a claim", () => {
   });
 });
 
+describe("a name that this process has written last", () => {
+  it("is released, and claimed again, without a look at it", async () => {
+    const lab = new Lab();
+    const a = lab.open();
+    const first = await a.claim("robot");
+    const read = vi.spyOn(a.store, "read");
+    await first.release();
+    const second = await a.claim("robot");
+    expect(second.token).toBeGreaterThan(first.token);
+    await second.release();
+    expect(read).not.toHaveBeenCalled();
+  });
+
+  it("is looked at again when somebody else has taken it meanwhile [G2]", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    await (await a.claim("robot")).release();
+    await b.claim("robot");
+    await expect(a.claim("robot")).rejects.toMatchObject({
+      code: "held",
+      details: { heldBy: { instance: b.instance } },
+    });
+  });
+
+  it("is looked at again when it is claimed as another type: an import may have changed it [G11]", async () => {
+    const lab = new Lab();
+    const [a, b] = [lab.open(), lab.open()];
+    const { id } = await a.claim("robot");
+    await a.registry.claimed("robot")?.release();
+    const data = { entries: { robot: { id, component_type: "module" } } };
+    await b.registry.importEntries(data, { merge: false });
+    await expect(a.claim("robot", { type: "module" })).resolves.toMatchObject({ held: true, id });
+  });
+});
+
 describe("a claim whose reply is lost", () => {
   it("is read back and given when it was done, with its deadline from when it was sent [G2, G4]", async () => {
     const lab = new Lab();
@@ -187,6 +222,46 @@ describe("a claim whose reply is lost", () => {
     const lab = new Lab();
     const a = lab.open();
     vi.spyOn(a.store, "commit").mockResolvedValueOnce({ kind: "unknown", cause: "no reply" });
+    const claim = await a.claim("robot");
+    expect(claim.held).toBe(true);
+    expect((await lab.record("robot")).token).toBe(claim.token);
+  });
+
+  it("leaves nothing behind that stands in the next claim's way, when it could not be looked for [G3, G6]", async () => {
+    const lab = new Lab();
+    const a = lab.open();
+    await a.claim("other");
+    // Known to this process from now on: the claim does not look before its grant, and once after it.
+    await a.registry.resolve("robot", { type: "node" });
+    a.store.failNext("commit", { kind: "drop-reply" });
+    a.store.failNext("read", { kind: "drop-request" });
+    await expect(a.claim("robot")).rejects.toMatchObject({ code: "unreachable" });
+    const orphan = await lab.record("robot");
+    expect(orphan.token).not.toBeNull();
+    const claim = await a.claim("robot");
+    expect(claim.held).toBe(true);
+    expect(claim.token).toBeGreaterThan(orphan.token ?? 0);
+    await lab.clock.advance(2 * TTL_MS);
+    expect(claim.held).toBe(true);
+  });
+
+  it("is found though it was written only after it was looked for [G6]", async () => {
+    const lab = new Lab();
+    const a = lab.open();
+    await a.registry.resolve("robot", { type: "node" });
+    const { commit } = a.store;
+    let arrive: (() => Promise<unknown>) | undefined;
+    vi.spyOn(a.store, "commit").mockImplementationOnce(async (change) => {
+      arrive = () => commit.call(a.store, change);
+      return { kind: "unknown", cause: "no reply" };
+    });
+    const { read } = a.store;
+    vi.spyOn(a.store, "read").mockImplementation(async (name) => {
+      const looked = await read.call(a.store, name);
+      await arrive?.();
+      arrive = undefined;
+      return looked;
+    });
     const claim = await a.claim("robot");
     expect(claim.held).toBe(true);
     expect((await lab.record("robot")).token).toBe(claim.token);

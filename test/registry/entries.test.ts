@@ -540,14 +540,26 @@ describe("a change whose reply is lost", () => {
       clean: () => registry.clean({ olderThanDays: 0 }),
       import: () =>
         registry.importEntries({ entries: { new: { id: "01JQ0000000000000000000000", component_type: "node" } } }),
-      release: () => claim.release(),
     };
     for (const [what, change] of Object.entries(changes)) {
       store.failNext("commit", { kind: "drop-reply" });
       await expect(change(), what).rejects.toMatchObject({ code: "outcome-unknown" });
     }
     expect(await registry.lookup("new")).toBe("01JQ0000000000000000000000");
-    expect((await lab.record("held")).token).toBeNull();
-    expect(await claim.release()).toBe(false);
+    expect((await lab.record("held")).revocation).not.toBeNull();
+    expect(claim.held).toBe(true);
   });
+
+  it.each(["drop-reply", "drop-request"] as const)(
+    "is looked for when it is a release's (%s), which leaves no lock behind [G6, G11]",
+    async (kind) => {
+      const lab = new Lab();
+      const { registry, store } = lab.open();
+      const claim = await registry.claim("robot", NODE);
+      store.failNext("commit", { kind });
+      expect(await claim.release()).toBe(true);
+      expect((await lab.record("robot")).token).toBeNull();
+      expect(await registry.history("robot")).toMatchObject([{ ending: { how: "released" } }]);
+    },
+  );
 });

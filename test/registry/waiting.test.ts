@@ -418,7 +418,7 @@ describe("closing a registry", () => {
     await a.claim("robot");
     const other = await a.claim("arm");
     const close = vi.spyOn(a.store, "close");
-    a.store.failNext("read", { kind: "refuse", code: "unreachable" });
+    a.store.failNext("commit", { kind: "refuse", code: "unreachable" });
     const closing = registry.close();
     await expect(closing).rejects.toMatchObject({ code: "unreachable" });
     expect(close).toHaveBeenCalledTimes(1);
