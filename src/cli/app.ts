@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { type CommandDocumentation, documented, HelpShown, withUsageErrors } from "./command-definition.js";
 import { addCleanCommand } from "./commands/clean.js";
@@ -22,6 +21,7 @@ import { addWatchCommand } from "./commands/watch.js";
 import { ALL_FAILURES, exitStatusOf } from "./exit-codes.js";
 import { reportFailure } from "./failure-report.js";
 import { endWhenWritten, surviveLostOutput, tellInJson } from "./output.js";
+import { packageVersion } from "./version.js";
 
 /**
  * Runs the command line and ends the process with its exit status.
@@ -56,7 +56,7 @@ export function buildProgram(argv: readonly string[]): Command {
     .version(packageVersion(), "--version", "print the version")
     .option(
       "-r, --registry-path <path>",
-      "the registry: a path, or sqlite:PATH (default: MADSCI_REGISTRY_PATH, else found as MADSci finds it)",
+      "the registry: a path, sqlite:PATH, postgres://HOST/DATABASE, or etcd://HOST (default: MADSCI_REGISTRY_PATH, else found as MADSci finds it)",
     )
     .option("--json", 'print JSON; on standard error too, one line each: {"error": …} and {"warning": …}')
     .option("--verbose", "say more about a failure: its code, its cause, where it came from")
@@ -99,8 +99,3 @@ const DOCUMENTATION: CommandDocumentation = {
   ],
   failures: ALL_FAILURES,
 };
-
-function packageVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { readonly version: string }).version;
-}

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { constants, openSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { NO_FOLLOW } from "./open-flags.js";
@@ -10,7 +10,7 @@ export interface TemporaryFile {
 
 /** Makes a new file that only this user can open, under a name that nobody can guess. */
 export function createTemporary(directory: string): TemporaryFile {
-  const path = join(directory, `${PREFIX}${randomBytes(12).toString("hex")}`);
+  const path = join(directory, `${PREFIX}${randomUUID()}`);
   return { path, fd: openSync(path, FLAGS, 0o600) };
 }
 

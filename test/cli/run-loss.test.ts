@@ -1,6 +1,6 @@
 /** What becomes of the command when `namehold run` loses the name, or dies. Real time is the subject: TTLs are short. */
-import { readFileSync, renameSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { FAILURES } from "../../src/core/errors.js";
@@ -91,10 +91,13 @@ describe.concurrent("namehold run, killed", () => {
 
 describe.concurrent("namehold run, failing", () => {
   test("by a fault of its own does not free the name before the command is gone [G2]", async ({ lab }) => {
-    const fault = "setTimeout(() => { throw new Error('a fault') }, 2000)";
+    // At the test's word: after a time of its own it could come before there is a command, or a next holder waiting.
+    const word = join(lab.directory, "word");
+    const fault = `import { existsSync } from "node:fs";
+      setInterval(() => { if (existsSync(${JSON.stringify(word)})) throw new Error("a fault"); }, 20);`;
     const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fault)}` };
     const run = lab.startWith(env, ...RUN, "sh", "-c", STUBBORN);
-    await expectNoneBesideNextHolder(lab, run, () => {});
+    await expectNoneBesideNextHolder(lab, run, () => writeFileSync(word, ""));
     expect(await run.ended).toMatchObject({ signal: "SIGKILL", stderr: expect.stringContaining("a fault") });
   });
 

@@ -4,19 +4,19 @@ import { NameholdError, RegistryError } from "../../core/errors.js";
 import type { Ending } from "../../core/history.js";
 import { newLock } from "../../core/lock-rules.js";
 import { quoteName } from "../../core/name.js";
-import type { Loss } from "../../core/record.js";
+import type { Loss, Version } from "../../core/record.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
 import { editEntry, readEntry, writeEntry } from "../../core/text/entry-text.js";
 import { importedEntry } from "../../core/text/imported-entry.js";
 import { nextToken } from "../../core/token.js";
-import { probePresence } from "../../platform/presence-probe.js";
 import type { Change, ChangePart, EntryWrite, LockWrite } from "../store.js";
 import { endHold } from "./end-hold.js";
 import { refuseKeptIds } from "./kept-id.js";
+import { lookFor } from "./presence-look.js";
 import { readableLock } from "./readable-lock.js";
-import { refuseSharedId } from "./shared-id.js";
+import { mayBeTaken, refuseSharedId } from "./shared-id.js";
 import type { WaiterNote } from "./sidecar.js";
-import { digestOf, noteOf, placing, refuseUnknown } from "./snapshot.js";
+import { digestOf, noteOf, placing, refuseUnknown, versionOf } from "./snapshot.js";
 import type { Work } from "./work.js";
 
 type Part<K extends ChangePart["kind"]> = ChangePart & { readonly kind: K };
@@ -39,7 +39,7 @@ export function applyChange(context: ChangeContext, change: Change): boolean {
     if (write === undefined) return false;
     writes.push(write);
   }
-  checkImportedIds(context.work, change);
+  checkGivenIds(context.work, change);
   refuseKeptIds(context.work, context.holdersDirectory, change);
   const { sidecar } = context.work;
   sidecar.lastToken = Math.max(sidecar.lastToken, change.tokenFloor ?? 0);
@@ -75,7 +75,7 @@ function preparePut(context: ChangeContext, part: Part<"put">): (() => void) | u
   const { work } = context;
   const { name, write } = part;
   const present = work.document.entryText(name);
-  if (present !== (part.expect === "absent" ? undefined : part.expect)) return undefined;
+  if (versionIn(work, name) !== part.expect) return undefined;
   if (present === undefined) refuseUnknown(work, name);
   const before = present === undefined ? null : readEntry(present, work.reading.wall);
   // Who grants a free name without naming a holder has seen nobody in the way, and it must still be so.
@@ -92,6 +92,11 @@ function preparePut(context: ChangeContext, part: Part<"put">): (() => void) | u
     if (before !== null && write.lock.kind !== "revoke") endHold(work, name, before, endingOf(write.lock));
     noteLock(context, name, before, write.lock);
   };
+}
+
+function versionIn(work: Work, name: string): Version | "absent" {
+  const text = work.document.entryText(name);
+  return text === undefined ? "absent" : versionOf(work, name, text);
 }
 
 /** The text to edit: the present entry, an imported one with the present lock, or a new one. */
@@ -162,7 +167,7 @@ function noteLock({ work, holder }: ChangeContext, name: string, before: Registr
 function prepareRemove(context: ChangeContext, part: Part<"remove">): (() => void) | undefined {
   const { work } = context;
   const present = work.document.entryText(part.name);
-  if (present !== part.expect) return undefined;
+  if (present === undefined || versionIn(work, part.name) !== part.expect) return undefined;
   const before = readEntry(present, work.reading.wall);
   if (!isHolderAs(context, part, before)) return undefined;
   return () => {
@@ -179,7 +184,7 @@ function prepareRename(context: ChangeContext, part: Part<"rename">): (() => voi
   const { work } = context;
   const { name, to } = part;
   const present = work.document.entryText(name);
-  if (present !== part.expect || work.document.has(to)) return undefined;
+  if (present === undefined || versionIn(work, name) !== part.expect || work.document.has(to)) return undefined;
   const before = readEntry(present, work.reading.wall);
   if (!isHolderAs(context, part, before)) return undefined;
   return () => {
@@ -246,15 +251,19 @@ function offer(work: Work, part: Part<"offer">): void {
 }
 
 /** @throws RegistryError `already-exists`: two names never share an ID @see docs/SPEC.md#G2 */
-function checkImportedIds({ document }: Work, { parts }: Change): void {
-  const imported = parts.filter((part) => part.kind === "put").filter(({ write }) => write.source !== undefined);
-  if (imported.length === 0) return;
-  const replaced = new Set(parts.filter(({ kind }) => kind === "put" || kind === "remove").map(({ name }) => name));
+function checkGivenIds(work: Work, { parts }: Change): void {
+  const puts = parts.filter((part) => part.kind === "put");
+  const given = puts.filter(({ expect, write }) => write.source !== undefined || expect === "absent");
+  // A search for a new ID is all that a new name costs: to read the IDs of all names takes much longer.
+  const mayBeShared = given.map(({ write }) => write.source !== undefined || mayBeTaken(work, write.id ?? ""));
+  if (!mayBeShared.includes(true)) return;
+  const { document } = work;
+  const replaced = new Set([...given, ...parts.filter(({ kind }) => kind === "remove")].map(({ name }) => name));
   const owners = new Map<string, string>();
   for (const name of document.names())
     if (!replaced.has(name)) owners.set(entryIdOf(document.entryText(name) ?? ""), name);
-  for (const { name, write } of imported) {
-    const id = entryIdOf(write.source ?? "");
+  for (const { name, write } of given) {
+    const id = write.source === undefined ? (write.id ?? "") : entryIdOf(write.source);
     const owner = owners.get(id);
     if (owner !== undefined) {
       throw new RegistryError(
@@ -287,5 +296,5 @@ function holderVersion(
 ): string | undefined {
   const instance = before?.lock?.holderInstance ?? work.sidecar.locks.get(name)?.instance;
   if (instance === undefined) return undefined;
-  return probePresence(holdersDirectory, instance, work.reading.monotonic).version;
+  return lookFor(work, holdersDirectory, instance).version;
 }

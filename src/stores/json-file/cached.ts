@@ -22,6 +22,10 @@ export class Cached<T> {
     return it;
   }
 
+  get bytes(): Buffer | undefined {
+    return this.#bytes;
+  }
+
   text(): string | undefined {
     return this.#bytes?.toString("utf8");
   }

@@ -1,9 +1,7 @@
 /** What the last good copy lacks of a registry. */
-import { isNameholdError } from "../../core/errors.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
-import { editEntry } from "../../core/text/entry-text.js";
+import { findMember, scanObject } from "../../core/text/json-scan.js";
 import type { RegistryDocument } from "../../core/text/registry-document.js";
-import { wallMs } from "../../core/timing.js";
 
 /** Whether the copy knows each name by its ID. What it knows beyond that does not matter here. */
 export function knowsAllIds(copy: RegistryDocument, document: RegistryDocument): boolean {
@@ -16,29 +14,55 @@ export function knowsAllIds(copy: RegistryDocument, document: RegistryDocument):
 }
 
 /** Whether the two differ in nothing but the times of heartbeats. */
-export function isSameButTimes(document: RegistryDocument, copy: RegistryDocument): boolean {
-  if (document.size !== copy.size || document.createdAt !== copy.createdAt) return false;
-  for (const name of document.names()) {
-    const ours = document.entryText(name) ?? "";
-    const theirs = copy.entryText(name);
-    if (theirs === undefined || !isSameEntryButTimes(ours, theirs)) return false;
-  }
-  return true;
+export function isSameButTimes(document: RegistryDocument, other: RegistryDocument): boolean {
+  return isSameBut(document, other, isSameEntryButTimes);
 }
 
-/** The same of one entry's two texts. */
+/** Whether the two differ in nothing but locks and when entries were last seen. */
+export function isSameButLocks(document: RegistryDocument, other: RegistryDocument): boolean {
+  return isSameBut(document, other, (ours, theirs) => ours === theirs || withoutLock(ours) === withoutLock(theirs));
+}
+
+/** As {@link isSameButTimes}, of one entry's two texts. */
 export function isSameEntryButTimes(ours: string, theirs: string): boolean {
   return ours === theirs || withoutTimes(ours) === withoutTimes(theirs);
 }
 
-function withoutTimes(entryText: string): string {
-  const untouched = editEntry(entryText, { lastSeen: NO_TIME });
-  try {
-    return editEntry(untouched, { lockTimes: { heartbeatAt: NO_TIME, expiresAt: NO_TIME } });
-  } catch (error) {
-    if (!isNameholdError(error, "invalid-input")) throw error;
-    return untouched;
+function isSameBut(
+  document: RegistryDocument,
+  other: RegistryDocument,
+  isSameEntry: (ours: string, theirs: string) => boolean,
+): boolean {
+  if (document === other) return true;
+  if (document.size !== other.size || document.createdAt !== other.createdAt) return false;
+  for (const name of document.names()) {
+    const ours = document.entryText(name) ?? "";
+    const theirs = other.entryText(name);
+    if (theirs === undefined || !isSameEntry(ours, theirs)) return false;
   }
+  return true;
 }
 
-const NO_TIME = wallMs(0);
+function withoutTimes(entryText: string): string {
+  const lock = findMember(scanObject(entryText), "lock");
+  const isLocked = lock !== undefined && entryText[lock.valueStart] === "{";
+  const kept = isLocked ? `{${membersBut(LOCK_TIMES, entryText, lock.valueStart)}` : "";
+  return `${membersBut(isLocked ? SEEN_AND_LOCK : SEEN, entryText)}\n${kept}`;
+}
+
+function withoutLock(entryText: string): string {
+  return membersBut(SEEN_AND_LOCK, entryText);
+}
+
+const SEEN: ReadonlySet<string> = new Set(["last_seen"]);
+const SEEN_AND_LOCK: ReadonlySet<string> = new Set(["last_seen", "lock"]);
+const LOCK_TIMES: ReadonlySet<string> = new Set(["heartbeat_at", "expires_at"]);
+
+/** The members of an object to the letter, but for some. */
+function membersBut(left: ReadonlySet<string>, text: string, start = 0): string {
+  let kept = "";
+  for (const member of scanObject(text, start).members) {
+    if (!left.has(member.key)) kept += text.slice(member.keyStart, member.valueEnd);
+  }
+  return kept;
+}

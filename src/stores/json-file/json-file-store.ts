@@ -21,6 +21,7 @@ import type {
 import { applyChange } from "./apply-change.js";
 import { FileWatch } from "./file-watch.js";
 import { readHistory } from "./history-file.js";
+import { lookAnew } from "./presence-look.js";
 import { prune } from "./prune.js";
 import { refreshLocks, releaseAll } from "./refresh-locks.js";
 import { RegistryFile } from "./registry-file.js";
@@ -44,6 +45,8 @@ interface OwnPresence {
   /** What comes with a new presence, until it is written: a turn may be lost, or begun anew. Null then. */
   cleaning: { readonly ofEarlierLife: boolean; doneIn: Work | null } | null;
 }
+
+const NO_LOSSES: ReadonlyMap<string, Loss> = new Map();
 
 /**
  * The registry file that Python MADSci shares, safe beside it.
@@ -125,17 +128,24 @@ export class JsonFileStore implements Store {
 
   async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
     this.#checkOpen();
-    return this.#file.inTurn((work) => {
-      this.#checkOpen();
-      const own = this.#ensurePresence(work, holder);
-      const lost = refreshLocks(work, holder, names, own.lastBeat);
-      const beatAt = work.reading.monotonic;
-      work.afterWrite.push(() => {
-        own.presence.beat(beatAt);
-        own.lastBeat = beatAt;
-      });
-      return lost;
-    });
+    const beat = { instance: holder.instance, ttlMs: holder.ttlMs, names };
+    return this.#file.inTurn(
+      (work) => {
+        this.#checkOpen();
+        const own = this.#ensurePresence(work, holder);
+        const lost = refreshLocks(work, holder, names, own.lastBeat);
+        if (lost.size === 0) work.beat = beat;
+        work.afterWrite.push(() => showLife(own, work.reading.monotonic));
+        return lost;
+      },
+      (checkTurn) => {
+        this.#checkOpen();
+        const own = this.#presences.get(holder.instance);
+        if (own?.presence.isInPlace() !== true || own.cleaning !== null) return undefined;
+        const isDone = this.#file.files.beatAgain(beat, checkTurn, (at) => showLife(own, at));
+        return isDone ? NO_LOSSES : undefined;
+      },
+    );
   }
 
   /** @throws RegistryError `damaged`, when all others have been yielded, for the entries that are none */
@@ -242,6 +252,7 @@ export class JsonFileStore implements Store {
     const nowMs = work.reading.monotonic;
     known?.presence.close();
     const presence = Presence.create(this.#file.files.holdersDirectory, holder, { nowMs });
+    lookAnew(work, holder.instance);
     const ofEarlierLife = known === undefined || known.cleaning?.ofEarlierLife === true;
     const own = { presence, lastBeat: nowMs, cleaning: { ofEarlierLife, doneIn: null } };
     this.#presences.set(holder.instance, own);
@@ -299,4 +310,9 @@ export class JsonFileStore implements Store {
   #checkOpen(): void {
     if (this.#isClosed) throw new NameholdError("closed", `The registry ${this.path} is closed.`);
   }
+}
+
+function showLife(own: OwnPresence, at: MonotonicMs): void {
+  own.presence.beat(at);
+  own.lastBeat = at;
 }

@@ -1,6 +1,6 @@
 /**
  * How holds ended that somebody else has ended: a Python process, which leaves no record, or a namehold process that was
- * killed before it could write one. Inferred from the difference between the last good copy and the file. What began and
+ * killed before it could write one. Inferred from the difference between what the last turn has left and the file. What began and
  * ended between two turns of namehold is not seen.
  */
 import type { RegistryLock } from "../../core/entry.js";
@@ -19,7 +19,7 @@ import type { Found } from "./work.js";
 
 export interface Observation {
   /** The registry as the last turn has left it, but for the times of later heartbeats. */
-  readonly copy: RegistryDocument;
+  readonly left: RegistryDocument;
   /** The same with later heartbeats, when this process has seen some. */
   readonly seen: RegistryDocument | undefined;
   readonly found: Found;
@@ -29,13 +29,11 @@ export interface Observation {
 
 /** @throws NameholdError when the presences of holders cannot be looked at */
 export function observedEndings(observation: Observation): readonly PastHold[] {
-  const { copy, found } = observation;
-  // What this process has written last, and nobody since.
-  if (copy === found.document) return [];
+  const { left, found } = observation;
   const ended: PastHold[] = [];
   let newNames: ReadonlyMap<string, string> | undefined;
-  for (const name of copy.names()) {
-    const before = copy.entryText(name) ?? "";
+  for (const name of left.names()) {
+    const before = left.entryText(name) ?? "";
     const after = found.document.entryText(name);
     if (before === after) continue;
     const lock = readableLock(before);
@@ -52,7 +50,7 @@ export function observedEndings(observation: Observation): readonly PastHold[] {
 interface EndedLock {
   readonly name: string;
   readonly id: string;
-  /** As the copy has it. */
+  /** As the last turn has left it. */
   readonly lock: RegistryLock;
   /** The entry that has its name now. */
   readonly after: string | undefined;
@@ -181,10 +179,10 @@ function lastSeenOf(entryText: string, otherwise: WallMs): WallMs {
 }
 
 /** The names of IDs that they had not before, by ID. */
-function newNamesIn({ copy, found }: Observation): ReadonlyMap<string, string> {
+function newNamesIn({ left, found }: Observation): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   for (const name of found.document.names()) {
-    const before = copy.entryText(name);
+    const before = left.entryText(name);
     const now = found.document.entryText(name) ?? "";
     if (now === before) continue;
     const id = entryIdOf(now);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { isNameholdError } from "../../core/errors.js";
 import { type Clock, later } from "../../core/timing.js";
 import type { Damaged } from "./damage.js";
@@ -11,8 +12,13 @@ import type { View, Work } from "./work.js";
 const SETTLE_MS = 200;
 const SETTLE_RETRY_MS = 20;
 
+/** What one turn may spend on what is wanted, before it writes: the whole machine waits for it, and this process's loop. */
+const JOBS_MS_MAX = 50;
+
 interface Job {
   readonly run: (work: Work) => void;
+  /** Does the same by less, if it can; asked where nothing else is wanted in the turn. @returns whether it has done it */
+  readonly shortcut: ((checkTurn: () => void) => boolean) | undefined;
   readonly fail: (error: unknown) => void;
   readonly done: () => void;
 }
@@ -82,18 +88,30 @@ export class RegistryFile {
    * Runs `job` in a turn of this process, and resolves when what it changed is written. It may run more than once, and
    * must change nothing when it throws.
    *
+   * @param shortcut of a heartbeat, which comes before all that waits: does the same by less, where nothing else is
+   *   wanted in the turn; undefined when it cannot
    * @throws RegistryError `busy`, `damaged`, `read-only`, `storage-failed`
    */
-  inTurn<T>(job: (work: Work) => T): Promise<T> {
+  inTurn<T>(job: (work: Work) => T, shortcut?: (checkTurn: () => void) => T | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       let result: T;
-      this.#queue.push({
+      const wanted: Job = {
         run: (work) => {
           result = job(work);
         },
+        shortcut:
+          shortcut &&
+          ((checkTurn) => {
+            const found = shortcut(checkTurn);
+            if (found !== undefined) result = found;
+            return found !== undefined;
+          }),
         fail: reject,
         done: () => resolve(result),
-      });
+      };
+      // A heartbeat has a deadline, and is little work.
+      if (shortcut === undefined) this.#queue.push(wanted);
+      else this.#queue.unshift(wanted);
       this.#running ??= this.#runQueue();
     });
   }
@@ -133,16 +151,15 @@ export class RegistryFile {
   async #runQueue(): Promise<void> {
     // Whatever else is wanted in this very moment comes along.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
+    for (let turns = 0; this.#queue.length > 0; turns += 1) {
+      // The other work of this process has its turns too.
+      if (turns > 0) await setImmediate();
       const waitingJobs = this.#queue.length;
-      let jobs: readonly Job[] = [];
+      const jobs: Job[] = [];
       try {
         await this.#refuseNoRegistry();
         this.files.prepare();
-        const settle = await this.#turn.take(this.#timeoutMs, () => {
-          jobs = this.#queue.splice(0);
-          return this.#runJobs(jobs);
-        });
+        const settle = await this.#turn.take(this.#timeoutMs, () => this.#runJobs(jobs));
         settle();
       } catch (error) {
         if (error instanceof TurnLost) {
@@ -158,8 +175,18 @@ export class RegistryFile {
     this.#running = undefined;
   }
 
-  /** @returns what tells each job how it ended; a job that threw has failed alone, and left no trace */
-  #runJobs(jobs: readonly Job[]): () => void {
+  /**
+   * Runs what is queued, as much of it as one turn may take; what threw has failed alone, and left no trace.
+   *
+   * @param jobs those that were taken from the queue
+   * @returns what tells each job how it ended
+   */
+  #runJobs(jobs: Job[]): () => void {
+    const endsAt = later(this.#clock.monotonicMs(), JOBS_MS_MAX);
+    jobs.push(...this.#queue.splice(0, 1));
+    const isAlone = this.#queue.length === 0;
+    const [first] = jobs;
+    if (isAlone && first?.shortcut?.(this.#checkTurn) === true) return first.done;
     const failures = new Map<Job, unknown>();
     for (let work = this.files.begin(); ; work = this.files.begin()) {
       const failuresBefore = failures.size;
@@ -170,9 +197,12 @@ export class RegistryFile {
         } catch (error) {
           failures.set(job, error);
         }
+        const isLast = job === jobs.at(-1);
+        if (isLast && this.#clock.monotonicMs() < endsAt) jobs.push(...this.#queue.splice(0, 1));
       }
       // What a job that threw may have changed by then is dropped, and the others run anew.
       if (failures.size > failuresBefore) continue;
+      if (jobs.length > 1) work.beat = null;
       if (failures.size < jobs.length) this.files.finish(work, this.#checkTurn);
       break;
     }

@@ -1,9 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type NameholdError, RegistryError } from "../../core/errors.js";
-import type { RegistryDocument } from "../../core/text/registry-document.js";
+import { RegistryDocument } from "../../core/text/registry-document.js";
 import { RegistryDamage } from "../../core/text/registry-scan.js";
-import { type Clock, type WallMs, wallMs } from "../../core/timing.js";
+import { type Clock, type MonotonicMs, type WallMs, wallMs } from "../../core/timing.js";
 import { readFileOrAbsent, replaceFile, syncDirectory } from "../../platform/atomic-file.js";
 import { bootId } from "../../platform/clock.js";
 import { makeDirectory, makePath } from "../../platform/directory.js";
@@ -14,16 +14,35 @@ import { holdersDirectoryOf } from "../../platform/presence-path.js";
 import { resolveLinks } from "../../platform/real-path.js";
 import { backUp, keepEvidence } from "../machine/backup.js";
 import { reservedTokens, reserveTokens } from "../machine/token-ceiling.js";
+import { BeatPlan, isSameBeat, type LastBeat } from "./beat-plan.js";
 import { Cached } from "./cached.js";
-import { type ClockReading, noteClock, restartedNote } from "./clock-note.js";
-import { isSameButTimes, knowsAllIds } from "./copy-comparison.js";
-import { type Assessment, assess, type Copy, contradictionOf, type Damaged, readCopy } from "./damage.js";
+import { type ClockNote, type ClockReading, noteClock, restartedNote } from "./clock-note.js";
+import { isSameButLocks, isSameButTimes, knowsAllIds } from "./copy-comparison.js";
+import { type Assessment, assess, type Copy, contradictionOf, type Damaged } from "./damage.js";
 import { irrecoverable, outcomeUnknown, unknownVersion, vanished } from "./file-faults.js";
+import { stampOf } from "./file-stamp.js";
+import { GoodCopy, type Written } from "./good-copy.js";
 import { recallHolds, recordHolds } from "./history-file.js";
 import { holdBack } from "./hold-back.js";
 import { observedEndings } from "./observed-endings.js";
 import { Sidecar } from "./sidecar.js";
+import { SidecarFile } from "./sidecar-file.js";
 import type { View, Work } from "./work.js";
+
+/** The registry as a turn has left it. */
+interface Left {
+  readonly document: RegistryDocument;
+}
+
+interface WrittenBeat extends LastBeat {
+  /** What the files said after it: while they say the same, the next beat comes to the same. */
+  readonly bytes: Buffer;
+  readonly sidecar: string;
+  readonly lastToken: number;
+  readonly clock: ClockNote | null;
+  /** Made when it is first needed. Null: there is none, nor will there be, for it is in how the file is spelled. */
+  readonly plan: BeatPlan | null | undefined;
+}
 
 /** The lock file was deleted and made anew by another process while we had it. */
 export class TurnLost extends Error {}
@@ -37,16 +56,20 @@ export class RegistryFiles {
   readonly path: string;
   /** `PATH.holders`, for all that the format has no room for. */
   readonly holdersDirectory: string;
-  readonly sidecarPath: string;
-  readonly copyPath: string;
   readonly #ceilingPath: string;
   readonly #clock: Clock;
   readonly #file = new Cached<Assessment>();
-  readonly #copy = new Cached<Copy>();
+  readonly #copy: GoodCopy;
+  readonly #sidecar: SidecarFile;
   /** The copy beside which the file was last found sound. */
   #soundBeside: string | undefined;
-  /** The registry as the last turn of this process has left it: the copy, but for the times of heartbeats. */
-  #left: RegistryDocument | undefined;
+  /** The registry as the last turn of this process has left it. */
+  #left: Left | undefined;
+  #lastBeat: WrittenBeat | undefined;
+  /** The tokens that are reserved on the disk, and as which file they were. */
+  #reserved: { readonly upTo: number; readonly stamp: string | undefined } = { upTo: 0, stamp: undefined };
+  /** As the turn found it. */
+  #sidecarText = "";
   #isChecked = false;
   /** Whether this process has seen the file: what it has seen is not taken for a registry that was never there. */
   #hasExisted = false;
@@ -54,10 +77,18 @@ export class RegistryFiles {
   constructor(path: string, clock: Clock) {
     this.path = path;
     this.holdersDirectory = holdersDirectoryOf(path);
-    this.sidecarPath = join(this.holdersDirectory, "state.json");
-    this.copyPath = join(this.holdersDirectory, "last-good.json");
+    this.#sidecar = new SidecarFile(join(this.holdersDirectory, "state.json"));
+    this.#copy = new GoodCopy(this.holdersDirectory);
     this.#ceilingPath = join(this.holdersDirectory, "token-ceiling");
     this.#clock = clock;
+  }
+
+  get sidecarPath(): string {
+    return this.#sidecar.path;
+  }
+
+  get copyPath(): string {
+    return this.#copy.path;
   }
 
   /** @throws RegistryError `read-only` for a file that is a mount of its own */
@@ -71,7 +102,7 @@ export class RegistryFiles {
     if (!this.#isChecked) makePath(dirname(resolveLinks(this.path)));
     this.#isChecked = true;
     // Each time: somebody may have cleaned up. But a lab whose directory is away is not begun anew.
-    makeDirectory(this.holdersDirectory);
+    if (statsAt(this.holdersDirectory)?.isDirectory() !== true) makeDirectory(this.holdersDirectory);
   }
 
   /** What a turn begins with. @throws RegistryError `damaged` without a last good copy */
@@ -81,7 +112,8 @@ export class RegistryFiles {
     const assessment = this.assess(reading.wall);
     if (assessment.kind === "damaged" && !assessment.hasCopy) throw irrecoverable(this.path, assessment.what);
     const document = assessment.document.clone();
-    const sidecar = this.#readSidecar();
+    this.#sidecarText = this.#sidecar.read();
+    const sidecar = this.#parseSidecar(this.#sidecarText);
     sidecar.clock = noteClock(sidecar.clock, reading);
     const work: Work = {
       document,
@@ -93,6 +125,7 @@ export class RegistryFiles {
       keepBackup: null,
       backupPath: null,
       found: { document: assessment.document, notes: new Map(sidecar.locks) },
+      beat: null,
       ended: [],
       recalled: [],
       afterWrite: [],
@@ -131,21 +164,28 @@ export class RegistryFiles {
     if (isChanged) work.document.setUpdatedAt(work.reading.wall);
     if (work.keepBackup !== null && before !== undefined)
       work.backupPath = backUp(this.holdersDirectory, before, work.keepBackup, work.reading.wall);
-    const copy = this.#readCopy();
-    const isCopyDue = copy.kind === "good" ? !isSameButTimes(work.document, copy.document) : work.document.size > 0;
+    const copy = this.#copy.read();
+    const left = this.#leftBy(copy, work.found.document);
+    const isLeftDue = left === undefined ? work.document.size > 0 : !isSameButTimes(work.document, left);
+    const isCopyDue = isLeftDue && this.#isCopyDue(copy, work);
     if (isCopyDue) this.#keepForeignLosses(copy, work);
-    reserveTokens(this.#ceilingPath, work.sidecar.lastToken);
+    this.#reserveTokens(work.sidecar.lastToken);
     const sidecarBefore = this.#writeSidecar(work.sidecar, checkTurn);
+    const written: Written = { document: work.document, bytes: Buffer.from(work.document.toString(), "utf8") };
     let isWritten = !isChanged;
     try {
-      const writeDocument = (): void => {
-        if (isChanged) this.#writeDocument(work.document, checkTurn);
+      const write = (): void => {
+        if (isChanged) this.#writeDocument(written, checkTurn);
         isWritten = true;
       };
-      if (isCopyDue) this.#refreshCopy(work.document, writeDocument);
-      else writeDocument();
+      if (isCopyDue) this.#copy.refresh(written, write);
+      else if (isLeftDue) this.#copy.keepLocks(written, write);
+      else write();
+      if (isLeftDue) this.#soundBeside = this.#copy.stamp();
       if (isChanged && work.identityChanged) syncDirectory(dirname(resolveLinks(this.path)));
-      this.#recordHolds(work, isCopyDue ? copy : undefined);
+      this.#recordHolds(work, left);
+      this.#left = { document: isChanged ? work.document : work.found.document };
+      this.#noteBeat(work);
       for (const act of work.afterWrite) act();
     } catch (error) {
       if (isChanged && isWritten) throw outcomeUnknown(this.path, error);
@@ -154,80 +194,141 @@ export class RegistryFiles {
     }
   }
 
+  /** @returns `found` itself when nobody has written since the last turn; see {@link GoodCopy.asLeft} */
+  #leftBy(copy: Copy, found: RegistryDocument): RegistryDocument | undefined {
+    if (copy.kind === "good" && found === this.#left?.document) return found;
+    return this.#copy.asLeft({ document: found, bytes: this.#file.bytes ?? Buffer.alloc(0) });
+  }
+
+  /** Whether the copy lacks what must outlive the loss of the file, or locks have no other place. */
+  #isCopyDue(copy: Copy, { document, found, identityChanged, isLocal }: Work): boolean {
+    if (copy.kind !== "good" || identityChanged || !isLocal || bootId() === "") return true;
+    return !isSameButLocks(document, found.document === this.#left?.document ? found.document : copy.document);
+  }
+
+  /**
+   * The beat after one that was written in a turn of its own, where nobody has written since: the same bytes with other
+   * times.
+   *
+   * @returns undefined where it must be done in full; nothing was written then
+   * @throws as {@link finish}
+   */
+  beatAgain(beat: LastBeat, checkTurn: () => void, afterWrite: (at: MonotonicMs) => void): true | undefined {
+    const last = this.#lastBeat;
+    if (last === undefined || !isSameBeat(last, beat)) return undefined;
+    const reading = this.#reading();
+    if (!this.#isAsLeftBy(last, reading)) return undefined;
+    const plan = last.plan === undefined ? (BeatPlan.of(last.bytes, last) ?? null) : last.plan;
+    this.#lastBeat = { ...last, plan };
+    if (plan === null) return undefined;
+    this.#reserveTokens(last.lastToken);
+    const bytes = plan.retimed(last.bytes, reading.wall);
+    replaceFile(this.path, bytes, { durable: true, beforeRename: checkTurn });
+    const left = soundFrom(bytes);
+    this.#file.keep(bytes, left);
+    this.#left = left;
+    this.#lastBeat = { ...last, bytes, plan };
+    try {
+      afterWrite(reading.monotonic);
+    } catch (error) {
+      throw outcomeUnknown(this.path, error);
+    }
+    return true;
+  }
+
+  #isAsLeftBy(last: WrittenBeat, reading: ClockReading): boolean {
+    return (
+      last.plan !== null &&
+      this.#copy.stamp() === this.#soundBeside &&
+      noteClock(last.clock, reading) === last.clock &&
+      readFileOrAbsent(this.path)?.equals(last.bytes) === true &&
+      this.#sidecar.read() === last.sidecar
+    );
+  }
+
+  #noteBeat({ beat, sidecar: { lastToken, clock } }: Work): void {
+    const bytes = this.#file.bytes;
+    const isAlone = beat !== null && bytes !== undefined;
+    this.#lastBeat = isAlone
+      ? {
+          ...beat,
+          bytes,
+          sidecar: this.#sidecarText,
+          lastToken,
+          clock,
+          plan: this.#lastBeat?.plan === null ? null : undefined,
+        }
+      : undefined;
+  }
+
+  /** A reservation that this process has seen stands for as long as its file. */
+  #reserveTokens(token: number): void {
+    const stamp = stampOf(this.#ceilingPath);
+    if (token <= this.#reserved.upTo && stamp === this.#reserved.stamp) return;
+    reserveTokens(this.#ceilingPath, token);
+    this.#reserved = { upTo: reservedTokens(this.#ceilingPath), stamp: stampOf(this.#ceilingPath) };
+  }
+
   /** What somebody else has taken out of the file, or given another ID, is about to leave the copy too. */
   #keepForeignLosses(copy: Copy, { found, reading }: Work): void {
     if (copy.kind !== "good" || copy.document === found.document || knowsAllIds(found.document, copy.document)) return;
     backUp(this.holdersDirectory, copy.document.toString(), "foreign", reading.wall);
   }
 
-  #writeDocument(document: RegistryDocument, checkTurn: () => void): void {
-    const bytes = Buffer.from(document.toString(), "utf8");
+  #writeDocument({ document, bytes }: Written, checkTurn: () => void): void {
     replaceFile(this.path, bytes, { durable: true, beforeRename: checkTurn });
     this.#file.keep(bytes, { kind: "sound", document });
     this.#hasExisted = true;
   }
 
-  /**
-   * The copy follows all but the times of heartbeats. It is written before `writeDocument` is called and takes its place
-   * after it, so that a disk that fills up in between leaves both as they were.
-   */
-  #refreshCopy(document: RegistryDocument, writeDocument: () => void): void {
-    const bytes = Buffer.from(document.toString(), "utf8");
-    replaceFile(this.copyPath, bytes, { durable: true, keepLink: false, beforeRename: writeDocument });
-    this.#copy.keep(bytes, { kind: "good", document });
-    this.#soundBeside = stampOf(this.copyPath);
-  }
-
-  /** @param copy the one before this turn, where it differed from what the turn has left */
-  #recordHolds({ document, found, reading, ended, recalled }: Work, copy: Copy | undefined): void {
+  /** @param left what the last turn has left */
+  #recordHolds({ found, reading, ended, recalled }: Work, left: RegistryDocument | undefined): void {
     const { holdersDirectory } = this;
-    if (copy?.kind === "good") {
-      const seen = this.#left;
-      recordHolds(holdersDirectory, () =>
-        observedEndings({ copy: copy.document, seen, found, reading, holdersDirectory }),
-      );
+    if (left !== undefined && left !== found.document) {
+      const seen = this.#left?.document;
+      recordHolds(holdersDirectory, () => observedEndings({ left, seen, found, reading, holdersDirectory }));
     }
     recordHolds(holdersDirectory, () => ended);
     recallHolds(holdersDirectory, recalled);
-    this.#left = document;
   }
 
   /** Whether somebody else has changed more than the times of heartbeats, which the next turn would record. */
   isUnobserved(): boolean {
     const assessment = this.assess();
     if (assessment.kind === "damaged") return assessment.hasCopy;
-    const copy = this.#readCopy();
-    return copy.kind === "good" && !isSameButTimes(assessment.document, copy.document);
+    const left = this.#leftBy(this.#copy.read(), assessment.document);
+    return left !== undefined && !isSameButTimes(assessment.document, left);
   }
 
   /** Whether an ID that is told now would survive the loss of the file. */
   isCopied(document: RegistryDocument): boolean {
-    const copy = this.#readCopy();
+    const copy = this.#copy.read();
     return copy.kind === "good" ? knowsAllIds(copy.document, document) : document.size === 0;
   }
 
   /** @returns the sidecar's text before, when it was changed */
   #writeSidecar(sidecar: Sidecar, checkTurn: () => void): string | undefined {
-    const before = readFileOrAbsent(this.sidecarPath)?.toString("utf8") ?? "";
+    const before = this.#sidecarText;
     const after = sidecar.toText(bootId());
     if (before === after) return undefined;
     const durable = sidecar.damage !== null;
-    replaceFile(this.sidecarPath, after, { durable, keepLink: false, beforeRename: checkTurn });
+    this.#sidecar.write(after, { durable, beforeWrite: checkTurn });
+    this.#sidecarText = after;
     return before;
   }
 
   #restoreSidecar(text: string, checkTurn: () => void): void {
-    replaceFile(this.sidecarPath, text, { durable: false, keepLink: false, beforeRename: checkTurn });
+    this.#sidecar.write(text, { durable: false, beforeWrite: checkTurn });
   }
 
   /** @throws RegistryError `damaged` for a registry of an unknown version */
   assess(now: WallMs = wallMs(this.#clock.wallMs())): Assessment {
-    const stamp = stampOf(this.copyPath);
+    const stamp = this.#copy.stamp();
     const file = readFileOrAbsent(this.path);
     const known = this.#file.peek(file);
-    if (file !== undefined && known?.kind === "sound" && this.#isStillSound(known.document, stamp)) return known;
+    if (file !== undefined && known?.kind === "sound" && this.#isStillSound(known, stamp)) return known;
     // A missing file and damage are assessed anew each time: they depend on the copy as well.
-    const copy = this.#readCopy();
+    const copy = this.#copy.read(stamp);
     if (file === undefined && copy.kind === "absent" && this.#hasExisted) throw vanished(this.path);
     const assessment = this.#assessAnew(file, copy, now);
     this.#soundBeside = stamp;
@@ -238,7 +339,8 @@ export class RegistryFiles {
 
   #assessAnew(file: Buffer | undefined, copy: Copy, now: WallMs): Assessment {
     try {
-      return assess(file, copy, now);
+      const assessment = assess(file, copy, now);
+      return assessment.kind === "sound" ? assessment : assess(file, this.#copy.readWithLocks(), now);
     } catch (error) {
       if (!(error instanceof RegistryDamage)) throw error;
       throw unknownVersion(this.path, error);
@@ -246,10 +348,10 @@ export class RegistryFiles {
   }
 
   /** The same bytes may have been put back after others were known: then the copy has changed. */
-  #isStillSound(document: RegistryDocument, stamp: string | undefined): boolean {
+  #isStillSound(known: Left, stamp: string | undefined): boolean {
     if (stamp === this.#soundBeside) return true;
-    const copy = this.#readCopy();
-    if (copy.kind === "good" && contradictionOf(document, copy.document) !== undefined) return false;
+    const copy = this.#copy.read(stamp);
+    if (copy.kind === "good" && contradictionOf(known.document, copy.document) !== undefined) return false;
     this.#soundBeside = stamp;
     return true;
   }
@@ -257,10 +359,6 @@ export class RegistryFiles {
   /** Whether namehold has been at work here: else there is neither a copy nor anything to mend. */
   isKnown(): boolean {
     return existsSync(this.holdersDirectory);
-  }
-
-  #readCopy(): Copy {
-    return this.#copy.value(readFileOrAbsent(this.copyPath), readCopy);
   }
 
   viewOf(document: RegistryDocument): View {
@@ -287,7 +385,11 @@ export class RegistryFiles {
   }
 
   #readSidecar(): Sidecar {
-    const sidecar = Sidecar.parse(readFileOrAbsent(this.sidecarPath)?.toString("utf8") ?? "", bootId());
+    return this.#parseSidecar(this.#sidecar.read());
+  }
+
+  #parseSidecar(text: string): Sidecar {
+    const sidecar = Sidecar.parse(text, bootId());
     if (!sidecar.isOfThisBoot) sidecar.lastToken = Math.max(sidecar.lastToken, reservedTokens(this.#ceilingPath));
     return sidecar;
   }
@@ -311,8 +413,14 @@ export class RegistryFiles {
   }
 }
 
-/** Changes with every replacement of the file, as far as the file system can tell. */
-function stampOf(path: string): string | undefined {
-  const stats = statsAt(path);
-  return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs}`;
+/** Parsed when somebody wants to know what is in it. @param bytes of a sound registry */
+function soundFrom(bytes: Buffer): Assessment & { readonly kind: "sound" } {
+  let document: RegistryDocument | undefined;
+  return {
+    kind: "sound",
+    get document() {
+      document ??= RegistryDocument.parse(bytes.toString("utf8"));
+      return document;
+    },
+  };
 }

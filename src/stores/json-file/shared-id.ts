@@ -32,15 +32,29 @@ export function refuseSharedId(work: Work, holdersDirectory: string, name: strin
   }
 }
 
+/**
+ * Whether a name may have this ID already: false where none has. Told of an ID that is about to be given, it remembers it
+ * for the rest of the turn.
+ */
+export function mayBeTaken(work: Work, id: string): boolean {
+  const given = GIVEN.get(work) ?? new Set();
+  GIVEN.set(work, given);
+  const isTaken = given.has(id) || searchOf(work.found.document).mayBeThere(id);
+  given.add(id);
+  return isTaken;
+}
+
+const GIVEN = new WeakMap<Work, Set<string>>();
+
 /** A search for one ID costs a tenth of a list of all, or less. */
 const SEARCHES_MAX = 10;
 const ID_MEMBER = /"id"\s*:\s*("[^"]*")/g;
 
-/** Tells quickly of most IDs that they stand in a registry only once. */
+/** Tells quickly of most IDs that they stand in a registry only once, or nowhere. */
 class IdSearch {
   readonly #text: string;
   #searches = 0;
-  #repeated: ReadonlySet<string> | undefined;
+  #counted: IdCount | undefined;
 
   constructor(text: string) {
     this.#text = text;
@@ -49,24 +63,39 @@ class IdSearch {
   /** True also where it only looks so. Not found is an ID that is spelled with escapes, as no program writes it. */
   mayBeShared(id: string): boolean {
     const quoted = JSON.stringify(id);
-    this.#searches += 1;
-    if (this.#searches > SEARCHES_MAX) {
-      this.#repeated ??= this.#findRepeated();
-      return this.#repeated.has(quoted);
-    }
+    const counted = this.#count();
+    if (counted !== undefined) return counted.repeated.has(quoted);
     const first = this.#text.indexOf(quoted);
     return first !== -1 && this.#text.includes(quoted, first + 1);
   }
 
-  #findRepeated(): ReadonlySet<string> {
-    const seen = new Set<string>();
-    const repeated = new Set<string>();
-    for (const [, quoted = ""] of this.#text.matchAll(ID_MEMBER)) {
-      if (seen.has(quoted)) repeated.add(quoted);
-      seen.add(quoted);
-    }
-    return repeated;
+  /** As `mayBeShared`. */
+  mayBeThere(id: string): boolean {
+    const quoted = JSON.stringify(id);
+    return this.#count()?.seen.has(quoted) ?? this.#text.includes(quoted);
   }
+
+  /** Undefined where to search the text is quicker. */
+  #count(): IdCount | undefined {
+    this.#searches += 1;
+    if (this.#searches > SEARCHES_MAX) this.#counted ??= countIds(this.#text);
+    return this.#counted;
+  }
+}
+
+interface IdCount {
+  readonly seen: ReadonlySet<string>;
+  readonly repeated: ReadonlySet<string>;
+}
+
+function countIds(text: string): IdCount {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  for (const [, quoted = ""] of text.matchAll(ID_MEMBER)) {
+    if (seen.has(quoted)) repeated.add(quoted);
+    seen.add(quoted);
+  }
+  return { seen, repeated };
 }
 
 /** IDs can only be shared in what a turn found: namehold itself gives none to two names. */

@@ -6,8 +6,9 @@ import { RegistryError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
 import type { EntryRecord, Evidence, FormerLock, HolderRecord, Snapshot, Version, Waiter } from "../../core/record.js";
 import { EntryDamage, readEntry } from "../../core/text/entry-text.js";
-import { probePresence } from "../../platform/presence-probe.js";
 import { isClockTrusted } from "./clock-note.js";
+import { lookFor } from "./presence-look.js";
+import { readableLock } from "./readable-lock.js";
 import type { LockNote } from "./sidecar.js";
 import type { View } from "./work.js";
 
@@ -32,6 +33,15 @@ export function placing<T>(place: EntryDamage["place"], read: () => T): T {
 export function noteOf(view: View, name: string, lock: RegistryLock | null): LockNote | undefined {
   const note = view.sidecar.locks.get(name);
   return lock !== null && note?.instance === lock.holderInstance ? note : undefined;
+}
+
+/**
+ * What a change of the entry is conditional on: its text, and what is noted of its lock. Two locks that a process was
+ * given in the same moment have one text, and a revoked lock has that of before.
+ */
+export function versionOf(view: View, name: string, text: string): Version {
+  const note = noteOf(view, name, readableLock(text));
+  return (note === undefined ? text : `${note.token} ${note.revocation?.at ?? ""} ${text}`) as Version;
 }
 
 /** Whose the lock was that somebody took away, until its holder gives it up. */
@@ -64,7 +74,7 @@ function recordFrom(view: View, holdersDirectory: string, name: string, text: st
   const note = noteOf(view, name, entry.lock);
   return {
     name,
-    version: text as Version,
+    version: versionOf(view, name, text),
     entry,
     source: text,
     token: note?.token ?? null,
@@ -81,7 +91,7 @@ function holderFrom(
   note: LockNote | undefined,
 ): HolderRecord {
   const { reading } = view;
-  const presence = probePresence(holdersDirectory, lock.holderInstance, reading.monotonic);
+  const presence = lookFor(view, holdersDirectory, lock.holderInstance);
   const version = presence.version as Version;
   if (presence.kind === "dead") return { version, evidence: { kind: "dead" } };
   // Without the note of a lost sidecar, it is not known which locks the beat is for.
@@ -109,17 +119,11 @@ function writtenEvidence({ sidecar, reading, isLocal }: View, lock: RegistryLock
 }
 
 /** Those whose processes are proved dead wait no more. Many may wait in one process, which is asked about once. */
-function waitersFrom(
-  { sidecar, reading }: View,
-  holdersDirectory: string,
-  name: string,
-  text: string,
-): readonly Waiter[] {
+function waitersFrom(view: View, holdersDirectory: string, name: string, text: string): readonly Waiter[] {
+  const { sidecar, reading } = view;
   const queue = sidecar.waiters.get(name) ?? [];
   const instances = new Set(queue.map(({ instance }) => instance));
-  const dead = new Set(
-    [...instances].filter((instance) => probePresence(holdersDirectory, instance, reading.monotonic).kind === "dead"),
-  );
+  const dead = new Set([...instances].filter((instance) => lookFor(view, holdersDirectory, instance).kind === "dead"));
   return queue
     .filter(({ instance }) => !dead.has(instance))
     .map(({ ticket, instance, since, offer }) => ({

@@ -1,6 +1,7 @@
 import type { NameholdError } from "../../core/errors.js";
 import type { PastHold } from "../../core/history.js";
 import type { RegistryDocument } from "../../core/text/registry-document.js";
+import type { LastBeat } from "./beat-plan.js";
 import type { ClockReading } from "./clock-note.js";
 import type { LockNote, Sidecar } from "./sidecar.js";
 
@@ -30,6 +31,8 @@ export interface Work extends View {
   /** Where it was kept, once it is written. */
   backupPath: string | null;
   readonly found: Found;
+  /** Set when the turn does nothing but refresh locks of one holder, all of which were still its own. */
+  beat: LastBeat | null;
   /** Holds that end in this turn, for the history. */
   readonly ended: PastHold[];
   /** Holds that ended in another store, for the history. */

@@ -47,13 +47,14 @@ export class Draft {
 
   /**
    * @returns false when a part's precondition fails
-   * @throws RegistryError `already-exists` when an imported ID belongs to another name
+   * @throws RegistryError `already-exists` when an ID that is given belongs to another name
    * @throws RegistryLockError `held` when it belonged to one whose holder may still act under it
    */
   applyAll(parts: readonly ChangePart[]): boolean {
     if (!parts.every((part) => this.#apply(part))) return false;
-    const imported = parts.filter((part) => part.kind === "put" && part.write.source !== undefined);
-    if (imported.length > 0) this.#assertIdsApart();
+    const puts = parts.filter((part) => part.kind === "put");
+    const imported = puts.filter(({ write }) => write.source !== undefined);
+    if (imported.length > 0 || puts.some((part) => this.#mayShareId(part))) this.#assertIdsApart();
     for (const { name } of imported) this.#assertIdFree(name);
     return true;
   }
@@ -80,6 +81,14 @@ export class Draft {
       default:
         return part satisfies never;
     }
+  }
+
+  /** Quickly: no other text has the new ID anywhere in it. */
+  #mayShareId({ name, expect, write: { id = "" } }: ChangePart & { kind: "put" }): boolean {
+    if (expect !== "absent") return false;
+    for (const other of [...this.#base.rows.keys(), ...this.changed.keys()])
+      if (other !== name && this.#row(other)?.text.includes(id) === true) return true;
+    return false;
   }
 
   #assertIdsApart(): void {

@@ -286,6 +286,7 @@ export class Draft {
 
   /** @see docs/SPEC.md#G2 */
   #checkIds(): void {
+    if (!this.#hasNewIds()) return;
     const names = new Map<string, string>();
     for (const [name, row] of this.changed) {
       if (row === null) continue;
@@ -294,6 +295,11 @@ export class Draft {
       if (known !== undefined && known !== name) throw sameId(name, row.id, known);
       names.set(row.id, name);
     }
+  }
+
+  #hasNewIds(): boolean {
+    for (const [name, row] of this.changed) if (row !== null && this.#base.lookUp(name).row?.id !== row.id) return true;
+    return false;
   }
 
   #checkIdFree(name: string): void {

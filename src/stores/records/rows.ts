@@ -27,6 +27,8 @@ export interface LockRow {
   readonly refreshedAt: MonotonicMs;
   readonly refreshedWall: WallMs;
   readonly follows: boolean;
+  /** What stands for the last refresh of one that does not follow the beats, in stores whose engine ends locks. */
+  readonly lapse?: string | undefined;
   readonly revocation: Revocation | null;
   /** Null when its holder's life is over: proved dead, or it gave everything up. */
   readonly pulse: Pulse | null;
@@ -62,9 +64,12 @@ export interface Looked {
   readonly queue: readonly WaiterRow[];
 }
 
-export function versionOf(row: EntryRow): Version {
-  return String(row.version) as Version;
+/** In two halves: a number that is no small integer takes several times as long to become text. */
+export function versionOf({ version }: EntryRow): Version {
+  return `${Math.floor(version / HALF)}.${version % HALF}` as Version;
 }
+
+const HALF = 1e8;
 
 /** Changes with each sign of life that counts for this lock, and with the last one of its holder. */
 export function holderVersion({ life, follows, refreshedAt, pulse }: LockRow): Version {

@@ -1,10 +1,10 @@
 import { probePresence } from "../../platform/presence-probe.js";
 import { Draft, type Life } from "../records/draft.js";
 import type { OwnLocks } from "../records/own-locks.js";
+import type { Reading } from "../records/reading.js";
 import type { Looked } from "../records/rows.js";
 import { judgeFormer } from "../records/snapshot.js";
 import type { Change, ChangePart } from "../store.js";
-import { look } from "./look.js";
 import { fromSqlText } from "./sql-text.js";
 import type { Transaction } from "./transaction.js";
 import { writeDraft } from "./write-draft.js";
@@ -14,6 +14,8 @@ export interface Applied {
   readonly isDone: boolean;
   /** Each name that the change mentions, as it is now. */
   readonly looked: ReadonlyMap<string, Looked>;
+  /** When. */
+  readonly reading: Reading;
   readonly backup: string | undefined;
 }
 
@@ -47,13 +49,14 @@ export function applyChange(tx: Transaction, { holder, parts, tokenFloor }: Chan
   const lookOnce = (name: string): Looked => {
     let looked = known.get(name);
     if (looked === undefined) {
-      looked = look(tx.sql, name);
+      looked = tx.look(name);
       known.set(name, looked);
     }
     return looked;
   };
-  const names = new Set(parts.flatMap(namesOf));
-  const { last } = tx;
+  const [only] = parts;
+  const names = parts.length === 1 && only !== undefined ? namesOf(only) : new Set(parts.flatMap(namesOf));
+  const { last, reading } = tx;
   const ownerOf = (id: string): string | undefined => {
     const [key] = tx.sql.nameOfId.get(id) ?? [];
     return key === undefined ? undefined : fromSqlText(key);
@@ -64,20 +67,24 @@ export function applyChange(tx: Transaction, { holder, parts, tokenFloor }: Chan
   const draft = new Draft({
     holder,
     life,
-    reading: tx.reading,
+    reading,
     lookUp: lookOnce,
     ownerOf,
     namesOfLockId: (id) => tx.sql.namesOfLockId.all(id, id, id).map(([key]) => fromSqlText(key)),
-    judge: (lock) => judgeFormer(lock, { reading: tx.reading, isDead }),
+    judge: (lock) => judgeFormer(lock, { reading, isDead }),
     nextToken: () => tx.next(),
   });
   if (!draft.applyAll(parts)) {
     tx.last = last;
-    return { isDone: false, looked: new Map([...names].map((name) => [name, lookOnce(name)])), backup: undefined };
+    return { isDone: false, looked: lookAtAll(names, lookOnce), backup: undefined, reading };
   }
   const written = writeDraft(tx, draft, { life, lookUp: lookOnce }, names);
   if (life !== null && locks !== undefined) noteLocks(tx, draft, { life, locks, lookUp: lookOnce });
-  return { isDone: true, ...written };
+  return { isDone: true, ...written, reading };
+}
+
+function lookAtAll(names: Iterable<string>, lookOnce: (name: string) => Looked): ReadonlyMap<string, Looked> {
+  return new Map(Array.from(names, (name) => [name, lookOnce(name)]));
 }
 
 function namesOf(part: ChangePart): readonly string[] {

@@ -27,6 +27,7 @@ export function beat(
   own: OwnLife | undefined,
   names: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, Loss> {
+  tx.forgetNames();
   if (own === undefined) return lossesOf(tx, { holder, life: null, names });
   own.keepPresence(tx);
   const before = own.ensure(tx);

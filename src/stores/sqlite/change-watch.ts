@@ -4,9 +4,9 @@ import type { Clock, Timer } from "../../core/timing.js";
 import { holdersDirectoryOf } from "../../platform/presence-path.js";
 import { resolveLinks } from "../../platform/real-path.js";
 import { DeathWatch } from "../machine/death-watch.js";
+import { News } from "../records/news.js";
 import type { Connection } from "./connection.js";
 import type { RegistryDatabase } from "./database.js";
-import { News } from "./news.js";
 import { fromSqlText, toSqlText } from "./sql-text.js";
 import { PAGE_ROWS } from "./statements.js";
 
@@ -62,6 +62,11 @@ export class ChangeWatch {
       ends.removeEventListener("abort", leave);
       this.#unsubscribe(news);
     }
+  }
+
+  /** Looks when those whose own write it was have had their answer. */
+  lookSoon(): void {
+    if (this.#watchers.size > 0) setImmediate(() => this.look());
   }
 
   /** Tells of what was written since the last look. @returns whether there was something */
@@ -166,15 +171,22 @@ export class ChangeWatch {
       if (rows.length < PAGE_ROWS) break;
     }
     for (const name of names) this.#tellAll(name);
-    this.#watchHolders(names);
+    this.#watchHoldersLater(names);
     return true;
   }
 
   #tellAny(last: number): true {
     this.#seen = Math.max(last, 0);
     this.#tellAll(null);
-    this.#watchHolders(undefined);
+    this.#watchHoldersLater(undefined);
     return true;
+  }
+
+  /** Those who were told go first. */
+  #watchHoldersLater(changed: ReadonlySet<string> | undefined): void {
+    setImmediate(() => {
+      if (this.#watchers.size > 0) this.#unlessFailing(() => this.#watchHolders(changed));
+    });
   }
 
   #tellAll(name: string | null): void {

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import type { Database } from "./driver.js";
+import { RecentRows } from "./recent-rows.js";
 import type { RegistryTokens } from "./registry-tokens.js";
 import { prepareStatements, type Statements } from "./statements.js";
 
@@ -44,7 +45,8 @@ export class Connection {
   /** Whether it was written since the machine started: then no power loss has taken a later token. */
   isOfThisBoot = true;
   /** What was written since the last pruning. */
-  readonly upkeep = { changes: 0, holds: 0 };
+  readonly upkeep = { changes: 0, holds: 0, subject: Number.NEGATIVE_INFINITY };
+  readonly recent = new RecentRows();
   readonly #db: Database;
   readonly #inode: string | undefined;
   /** Of a snapshot in memory: what the files were when it was taken. */

@@ -78,9 +78,9 @@ export class RegistryDatabase {
   }
 
   /** Makes the registry when there is none. @throws what `openDatabase` throws */
-  forWriting(): Connection {
+  forWriting(now = this.#clock.monotonicMs()): Connection {
     this.checkOpen();
-    const known = this.#checked();
+    const known = this.#checked(now);
     if (known !== undefined && !known.isReadOnly) return known;
     this.#disconnect();
     return this.#connect(true) as Connection;
@@ -96,7 +96,7 @@ export class RegistryDatabase {
   }
 
   #forReading(): Connection | null {
-    const known = this.#checked();
+    const known = this.#checked(this.#clock.monotonicMs());
     if (known?.isCurrent() === true) return known;
     this.#disconnect();
     return this.#connect(false);
@@ -125,10 +125,9 @@ export class RegistryDatabase {
   }
 
   /** The open connection, of which it is known for a moment that it is the right one. */
-  #checked(): Connection | undefined {
+  #checked(now: MonotonicMs): Connection | undefined {
     const connection = this.#connection;
     if (connection === undefined) return undefined;
-    const now = this.#clock.monotonicMs();
     if (this.#checkedAt !== undefined && now - this.#checkedAt < CHECK_MS) return connection;
     const place = connection.place();
     // It may come back: the connection is kept.

@@ -18,6 +18,7 @@ const LEFTOVER_MS = 60_000;
  */
 export function endLife(tx: Transaction, n: number): void {
   const { sql } = tx;
+  tx.forgetNames();
   for (const [key] of sql.formersOfHolder.all(n)) {
     sql.deleteFormer.run(key);
     tx.log(fromSqlText(key));

@@ -11,9 +11,10 @@ export const FROM_THE_LAST: HoldPlace = [Number.MAX_VALUE, 0];
 /** The holds that ended before `place`, the last to end first; at most a page of them. */
 export function holdsBefore(sql: Statements, { name, id }: HistoryQuery, place: HoldPlace): readonly HoldTuple[] {
   const [until, k] = place;
-  if (name !== undefined && id !== undefined) return sql.holdsOfEither.all(toSqlText(name), id, until, k);
-  if (name !== undefined) return sql.holdsOfName.all(toSqlText(name), until, k);
-  if (id !== undefined) return sql.holdsOfId.all(id, until, k);
+  const key = name === undefined ? null : toSqlText(name);
+  if (name !== undefined && id !== undefined) return sql.holdsOfEither.all(key, key, id, id, key, id, until, k);
+  if (name !== undefined) return sql.holdsOfName.all(key, key, key, until, k);
+  if (id !== undefined) return sql.holdsOfId.all(id, id, id, until, k);
   return sql.allHolds.all(until, k);
 }
 

@@ -1,9 +1,12 @@
 /**
  * How the database is laid out, and how older layouts become this one.
  *
- * What changes with every claim (`states`) stands apart from what hardly ever changes (`entries`), so that a claim writes
- * few and small pages. Whoever holds a lock is written beside it, so that the row of a process (`holders`) can go as soon
- * as its death is proved: a lock whose holder has no row is nobody's, and nobody has to look for such locks.
+ * All that is asked of a name is one row, and so mostly one page: with a million names, each page costs more than the rest.
+ * Long texts stand apart. Whoever holds a lock is written beside it, so that the row of a process (`holders`) can go as
+ * soon as its death is proved: a lock whose holder has no row is nobody's, and nobody has to look for such locks.
+ *
+ * Holds are found by one number, which costs one page with each release: that of the entry. Where a name and an ID part
+ * (or came from elsewhere), `subjects` remembers the number under which their holds are.
  */
 import { RegistryError } from "../../core/errors.js";
 import type { WallMs } from "../../core/timing.js";
@@ -24,22 +27,13 @@ const CREATION = `
     boot_id TEXT NOT NULL          -- of the boot in which tokens were last given
   ) STRICT;
 
-  -- Names. What is ANY is text, or UTF-16 bytes where UTF-8 has no form for it.
+  -- Names, how each stands, and its lock. What is ANY is text, or UTF-16 bytes where UTF-8 has no form for it.
+  -- *_at: boot clock, *_wall and others: wall clock; milliseconds.
   CREATE TABLE entries (
-    n INTEGER PRIMARY KEY,
-    name ANY NOT NULL UNIQUE,
-    id TEXT NOT NULL UNIQUE,
-    component_type TEXT NOT NULL,
-    source ANY NOT NULL            -- the entry's JSON text, whose lock is null or missing
-  ) STRICT;
-  CREATE INDEX entries_by_type ON entries (component_type);
-
-  -- How each entry stands, and its lock. *_at: boot clock, *_wall and others: wall clock; milliseconds.
-  CREATE TABLE states (
-    n INTEGER PRIMARY KEY,         -- of the entry
+    n INTEGER PRIMARY KEY AUTOINCREMENT, -- never again another's: holds are under it
     version INTEGER NOT NULL,
-    last_seen REAL,                -- null: as the source says
     waiters INTEGER NOT NULL,      -- how many rows in waiters
+    last_seen REAL,                -- null: as the source says
     holder INTEGER,                -- null: no lock
     instance TEXT,
     pid INTEGER,
@@ -51,9 +45,20 @@ const CREATION = `
     refreshed_wall REAL,
     follows INTEGER,               -- 1: its holder's beats refresh it, 0: nothing does any more
     revocation TEXT,               -- JSON
-    lock_id TEXT                   -- under which ID its holder acts; null: the entry's
+    lock_id TEXT,                  -- under which ID its holder acts; null: the entry's
+    name ANY NOT NULL UNIQUE,
+    id TEXT NOT NULL UNIQUE,
+    component_type TEXT NOT NULL,
+    source ANY                     -- the entry's JSON text, whose lock is null or missing; null: see texts
   ) STRICT;
-  CREATE INDEX states_by_lock_id ON states (lock_id) WHERE lock_id IS NOT NULL;
+  CREATE INDEX entries_by_type ON entries (component_type);
+  CREATE INDEX entries_by_lock_id ON entries (lock_id) WHERE lock_id IS NOT NULL;
+
+  -- Long sources, so that a claim does not write them again.
+  CREATE TABLE texts (
+    n INTEGER PRIMARY KEY,         -- of the entry
+    source ANY NOT NULL
+  ) STRICT;
 
   -- Lives of processes: one row each, and one write a heartbeat, however many names are held.
   CREATE TABLE holders (
@@ -116,6 +121,7 @@ const CREATION = `
   -- Ended holds.
   CREATE TABLE holds (
     k INTEGER PRIMARY KEY,
+    subject INTEGER NOT NULL,      -- number of the entry, or of the row in subjects that has this name and ID
     name ANY NOT NULL,
     id TEXT NOT NULL,
     instance TEXT NOT NULL,
@@ -129,9 +135,18 @@ const CREATION = `
     detail ANY,
     observed INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX holds_by_name ON holds (name, until_wall);
-  CREATE INDEX holds_by_id ON holds (id, until_wall);
+  CREATE INDEX holds_by_subject ON holds (subject, until_wall);
   CREATE INDEX holds_by_end ON holds (until_wall);
+
+  -- Names and IDs that belong together no more, under which there may be holds.
+  CREATE TABLE subjects (
+    s INTEGER PRIMARY KEY,
+    subject INTEGER NOT NULL,      -- number of the entry that it was; negative for what never was one here
+    name ANY NOT NULL,
+    id TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX subjects_by_name ON subjects (name);
+  CREATE INDEX subjects_by_id ON subjects (id);
 `;
 
 /** From version i to version i + 1 of the layout, in order. */

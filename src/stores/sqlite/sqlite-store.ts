@@ -7,12 +7,13 @@ import { type Clock, later } from "../../core/timing.js";
 import { systemClock } from "../../platform/clock.js";
 import { holdersDirectoryOf } from "../../platform/presence-path.js";
 import { probePresence } from "../../platform/presence-probe.js";
+import { bootClockName } from "../machine/boot-clock.js";
+import type { Reading } from "../records/reading.js";
 import { type Looked, versionOf } from "../records/rows.js";
 import { type SnapshotContext, snapshotFrom } from "../records/snapshot.js";
 import type { Change, CommitResult, ListFilter, Recovery, Store, StoreCapabilities, WatchOptions } from "../store.js";
 import { applyChange, changesIdentities, needsLife } from "./apply-change.js";
 import { beat } from "./beat.js";
-import { bootClockName } from "./boot-clock.js";
 import { ChangeWatch } from "./change-watch.js";
 import { RegistryDatabase } from "./database.js";
 import { databaseCheck } from "./doctor.js";
@@ -72,7 +73,7 @@ export class SqliteStore implements Store {
     this.#holdersDirectory = holdersDirectoryOf(this.path);
     this.#turns = new TurnQueue(this.#database, clock, timeoutMs);
     this.#watch = new ChangeWatch(this.#database, clock);
-    this.#turns.onCommit = () => this.#watch.look();
+    this.#turns.onCommit = () => this.#watch.lookSoon();
     this.#database.onReplaced = () => {
       for (const life of this.#lives.values()) life.forgetRow();
     };
@@ -89,12 +90,15 @@ export class SqliteStore implements Store {
   async commit(change: Change): Promise<CommitResult> {
     this.#checkOpen();
     try {
-      const { isDone, looked, backup } = await this.#turns.run({ isDurable: changesIdentities(change) }, (tx) => {
-        const own = needsLife(change) ? this.#lifeOf(change.holder) : this.#lives.get(change.holder.instance);
-        const life = needsLife(change) ? own?.ensure(tx) : own?.life;
-        return applyChange(tx, change, { life: life ?? null, locks: own?.locks });
-      });
-      const snapshots = this.#snapshots(looked);
+      const { isDone, looked, backup, reading } = await this.#turns.run(
+        { isDurable: changesIdentities(change) },
+        (tx) => {
+          const own = needsLife(change) ? this.#lifeOf(change.holder) : this.#lives.get(change.holder.instance);
+          const life = needsLife(change) ? own?.ensure(tx) : own?.life;
+          return applyChange(tx, change, { life: life ?? null, locks: own?.locks });
+        },
+      );
+      const snapshots = this.#snapshots(looked, reading);
       if (!isDone) return { kind: "conflict", snapshots };
       return { kind: "done", snapshots, ...(backup === undefined ? {} : { backup }) };
     } catch (error) {
@@ -238,19 +242,21 @@ export class SqliteStore implements Store {
     return own;
   }
 
-  #snapshots(looked: ReadonlyMap<string, Looked>): ReadonlyMap<string, Snapshot> {
-    const context = this.#context();
-    return new Map([...looked].map(([name, one]) => [name, snapshotFrom(one, context)]));
+  #snapshots(looked: ReadonlyMap<string, Looked>, reading: Reading): ReadonlyMap<string, Snapshot> {
+    const context = this.#context(reading);
+    const snapshots = new Map<string, Snapshot>();
+    for (const [name, one] of looked) snapshots.set(name, snapshotFrom(one, context));
+    return snapshots;
   }
 
   /** What is asked of the kernel is asked once for all that is looked at together. */
-  #context(): SnapshotContext {
-    const reading = { wall: this.#clock.wallMs(), monotonic: this.#clock.monotonicMs(), clock: bootClockName() };
-    const dead = new Map<string, boolean>();
+  #context(reading: Reading = this.#read()): SnapshotContext {
+    let dead: Map<string, boolean> | undefined;
     return {
       reading,
       isDead: (instance) => {
         if (this.#lives.get(instance)?.presence !== undefined) return false;
+        dead ??= new Map();
         let isDead = dead.get(instance);
         if (isDead === undefined) {
           isDead = probePresence(this.#holdersDirectory, instance, reading.monotonic).kind === "dead";
@@ -259,6 +265,10 @@ export class SqliteStore implements Store {
         return isDead;
       },
     };
+  }
+
+  #read(): Reading {
+    return { wall: this.#clock.wallMs(), monotonic: this.#clock.monotonicMs(), clock: bootClockName() };
   }
 
   #checkOpen(): void {

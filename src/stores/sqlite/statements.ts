@@ -22,12 +22,18 @@ const PRUNED_MAX = 2_048;
 const P = "+?";
 
 const PULSE = "h.clock, h.beat, h.beat_at, h.beat_wall";
-const ENTRY = `SELECT e.n, e.name, e.id, e.component_type, e.source, s.version, s.last_seen, s.waiters, ${PULSE},
-    s.holder, s.instance, s.pid, s.host, s.ttl_ms, s.token, s.acquired_wall, s.refreshed_at, s.refreshed_wall, s.follows, s.revocation,
-    s.lock_id
-  FROM entries e JOIN states s ON s.n = e.n LEFT JOIN holders h ON h.n = s.holder`;
-const BY_NAME = `(SELECT n FROM entries WHERE name = ${P})`;
+const STATE = `version, last_seen, holder, instance, pid, host, ttl_ms, token, acquired_wall, refreshed_at, refreshed_wall, follows,
+    revocation`;
+const ENTRY = `SELECT e.n, e.name, e.id, e.component_type, coalesce(e.source, (SELECT source FROM texts WHERE n = e.n)),
+    e.version, e.last_seen, e.waiters, ${PULSE}, e.holder, e.instance, e.pid, e.host, e.ttl_ms, e.token, e.acquired_wall, e.refreshed_at,
+    e.refreshed_wall, e.follows, e.revocation, e.lock_id
+  FROM entries e LEFT JOIN holders h ON h.n = e.holder`;
 const HOLD = `SELECT k, name, id, instance, pid, host, token, since_wall, last_heartbeat_wall, until_wall, how, detail, observed FROM holds`;
+const PAGE_OF_HOLDS = `AND (until_wall, k) < (${P}, ${P}) ORDER BY until_wall DESC, k DESC LIMIT ${PAGE_ROWS}`;
+const SUBJECTS_OF_NAME = `SELECT n FROM entries WHERE name = ${P} UNION SELECT subject FROM subjects WHERE name = ${P}`;
+const SUBJECTS_OF_ID = `SELECT n FROM entries WHERE id = ${P} UNION SELECT subject FROM subjects WHERE id = ${P}`;
+/** So many are looked at in one step of pruning. */
+const SUBJECTS_LOOKED_AT = 64;
 
 /** Rows as arrays, in the order of the columns. */
 export const SQL = {
@@ -41,21 +47,22 @@ export const SQL = {
   page: `${ENTRY} WHERE e.n > ${P} ORDER BY e.n LIMIT ${PAGE_ROWS}`,
   pageOfType: `${ENTRY} WHERE e.component_type = ${P} AND e.n > ${P} ORDER BY e.n LIMIT ${PAGE_ROWS}`,
   nameOfId: `SELECT name FROM entries WHERE id = ${P}`,
-  insertEntry: "INSERT INTO entries (n, name, id, component_type, source) VALUES (?, ?, ?, ?, ?)",
+  insertEntry: `INSERT INTO entries (n, name, id, component_type, source, waiters, lock_id, ${STATE})
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  updateState: `UPDATE entries SET version = ?, last_seen = ?, holder = ?, instance = ?, pid = ?, host = ?, ttl_ms = ?, token = ?,
+    acquired_wall = ?, refreshed_at = ?, refreshed_wall = ?, follows = ?, revocation = ? WHERE n = ${P}`,
+  /** Apart, since it has an index, and hardly ever changes. */
+  updateLockId: `UPDATE entries SET lock_id = ? WHERE n = ${P}`,
   updateSource: `UPDATE entries SET component_type = ?, source = ? WHERE n = ${P}`,
   deleteEntry: `DELETE FROM entries WHERE n = ${P}`,
-
-  insertState: `INSERT INTO states (version, last_seen, holder, instance, pid, host, ttl_ms, token, acquired_wall, refreshed_at,
-    refreshed_wall, follows, revocation, lock_id, n, waiters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
-  updateState: `UPDATE states SET version = ?, last_seen = ?, holder = ?, instance = ?, pid = ?, host = ?, ttl_ms = ?, token = ?,
-    acquired_wall = ?, refreshed_at = ?, refreshed_wall = ?, follows = ?, revocation = ?, lock_id = ? WHERE n = ${P}`,
-  deleteState: `DELETE FROM states WHERE n = ${P}`,
+  putText: "INSERT OR REPLACE INTO texts (n, source) VALUES (?, ?)",
+  deleteText: `DELETE FROM texts WHERE n = ${P}`,
   /** One lock is refreshed by itself. */
-  refresh: `UPDATE states SET refreshed_at = ?, refreshed_wall = ? WHERE n = ${BY_NAME} AND holder = ${P} AND token = ${P} AND revocation IS NULL`,
+  refresh: `UPDATE entries SET refreshed_at = ?, refreshed_wall = ? WHERE name = ${P} AND holder = ${P} AND token = ${P} AND revocation IS NULL`,
   /** The lock stays as refreshed as the last beat has left it. */
-  freeze: `UPDATE states SET follows = 0, refreshed_wall = CASE WHEN refreshed_at < ? THEN ? ELSE refreshed_wall END,
-    refreshed_at = max(refreshed_at, ?) WHERE n = ${BY_NAME} AND holder = ${P} AND token = ${P} AND follows = 1`,
-  follow: `UPDATE states SET follows = 1 WHERE n = ${BY_NAME} AND holder = ${P} AND token = ${P} AND revocation IS NULL`,
+  freeze: `UPDATE entries SET follows = 0, refreshed_wall = CASE WHEN refreshed_at < ? THEN ? ELSE refreshed_wall END,
+    refreshed_at = max(refreshed_at, ?) WHERE name = ${P} AND holder = ${P} AND token = ${P} AND follows = 1`,
+  follow: `UPDATE entries SET follows = 1 WHERE name = ${P} AND holder = ${P} AND token = ${P} AND revocation IS NULL`,
 
   insertHolder: "INSERT INTO holders (instance, clock, beat, beat_at, beat_wall) VALUES (?, ?, 1, ?, ?)",
   beat: `UPDATE holders SET beat = beat + 1, beat_at = ?, beat_wall = ? WHERE n = ${P}`,
@@ -66,8 +73,8 @@ export const SQL = {
   someLives: `SELECT n, instance FROM holders WHERE n >= ${P} ORDER BY n LIMIT ?`,
   instances: "SELECT instance FROM holders ORDER BY n LIMIT ?",
   /** Who has the name, had it, or waits for it. */
-  instancesOfName: `SELECT instance FROM states WHERE n = ${BY_NAME} UNION ALL SELECT instance FROM formers WHERE name = ${P}
-    UNION ALL SELECT instance FROM waiters WHERE entry = ${BY_NAME}`,
+  instancesOfName: `SELECT instance FROM entries WHERE name = ${P} UNION ALL SELECT instance FROM formers WHERE name = ${P}
+    UNION ALL SELECT instance FROM waiters WHERE entry = (SELECT n FROM entries WHERE name = ${P})`,
   deleteHolder: `DELETE FROM holders WHERE n = ${P}`,
 
   lookFormer: `SELECT ${PULSE}, f.holder, f.instance, f.pid, f.host, f.ttl_ms, f.token, f.acquired_wall, f.refreshed_at, f.refreshed_wall, f.id
@@ -78,7 +85,7 @@ export const SQL = {
   deleteFormer: `DELETE FROM formers WHERE name = ${P}`,
   /** Names whose locks, standing or taken away, are of holders that act under this ID. */
   namesOfLockId: `SELECT name FROM formers WHERE id = ${P} UNION ALL SELECT name FROM entries WHERE id = ${P}
-    UNION ALL SELECT e.name FROM states s JOIN entries e ON e.n = s.n WHERE s.lock_id = ${P}`,
+    UNION ALL SELECT name FROM entries WHERE lock_id = ${P}`,
   formersOfToken: `SELECT name FROM formers WHERE token = ${P}`,
   formersOfHolder: `SELECT name FROM formers WHERE holder = ${P}`,
 
@@ -91,7 +98,7 @@ export const SQL = {
   deleteQueue: `DELETE FROM waiters WHERE entry = ${P}`,
   queuesOfHolder: `SELECT DISTINCT e.n, e.name FROM waiters w JOIN entries e ON e.n = w.entry WHERE w.holder = ${P}`,
   leaveQueues: `DELETE FROM waiters WHERE holder = ${P}`,
-  countQueue: `UPDATE states SET waiters = (SELECT count(*) FROM waiters WHERE entry = ${P}) WHERE n = ${P}`,
+  countQueue: `UPDATE entries SET waiters = (SELECT count(*) FROM waiters WHERE entry = ${P}) WHERE n = ${P}`,
 
   putWord: `INSERT INTO words (holder, token, name, loss, left_wall) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (holder, token) DO UPDATE SET loss = excluded.loss, left_wall = excluded.left_wall`,
@@ -100,6 +107,8 @@ export const SQL = {
   deleteWord: `DELETE FROM words WHERE holder = ${P} AND token = ${P}`,
   deleteWords: `DELETE FROM words WHERE holder = ${P}`,
 
+  /** Another one when somebody else has written since. */
+  dataVersion: "PRAGMA data_version",
   lastSeq: "SELECT max(seq) FROM changes",
   firstSeq: "SELECT min(seq) FROM changes",
   addChange: "INSERT INTO changes (seq, name) VALUES (?, ?)",
@@ -107,17 +116,27 @@ export const SQL = {
   pruneChanges: `DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE seq <
     (SELECT seq FROM changes ORDER BY seq DESC LIMIT 1 OFFSET ${CHANGES_KEPT}) ORDER BY seq LIMIT ${PRUNED_MAX})`,
 
-  addHold: `INSERT INTO holds (name, id, instance, pid, host, token, since_wall, last_heartbeat_wall, until_wall, how, detail, observed)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  isRecorded: `SELECT 1 FROM holds WHERE id = ${P} AND name = ${P} AND instance = ${P} AND since_wall = ${P} AND token IS ${P} LIMIT 1`,
-  holdsOfName: `${HOLD} WHERE name = ${P} AND (until_wall, k) < (${P}, ${P}) ORDER BY until_wall DESC, k DESC LIMIT ${PAGE_ROWS}`,
-  holdsOfId: `${HOLD} WHERE id = ${P} AND (until_wall, k) < (${P}, ${P}) ORDER BY until_wall DESC, k DESC LIMIT ${PAGE_ROWS}`,
-  holdsOfEither: `${HOLD} WHERE (name = ${P} OR id = ${P}) AND (until_wall, k) < (${P}, ${P}) ORDER BY until_wall DESC, k DESC LIMIT ${PAGE_ROWS}`,
-  allHolds: `${HOLD} WHERE (until_wall, k) < (${P}, ${P}) ORDER BY until_wall DESC, k DESC LIMIT ${PAGE_ROWS}`,
+  addHold: `INSERT INTO holds (subject, name, id, instance, pid, host, token, since_wall, last_heartbeat_wall, until_wall, how, detail,
+    observed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  isRecorded: `SELECT 1 FROM holds WHERE subject = ${P} AND id = ${P} AND name = ${P} AND instance = ${P} AND since_wall = ${P} AND
+    token IS ${P} LIMIT 1`,
+  holdsOfName: `${HOLD} WHERE subject IN (${SUBJECTS_OF_NAME}) AND name = ${P} ${PAGE_OF_HOLDS}`,
+  holdsOfId: `${HOLD} WHERE subject IN (${SUBJECTS_OF_ID}) AND id = ${P} ${PAGE_OF_HOLDS}`,
+  holdsOfEither: `${HOLD} WHERE subject IN (${SUBJECTS_OF_NAME} UNION ${SUBJECTS_OF_ID}) AND (name = ${P} OR id = ${P}) ${PAGE_OF_HOLDS}`,
+  allHolds: `${HOLD} WHERE true ${PAGE_OF_HOLDS}`,
+  /** The number under which holds of this name and ID are found. */
+  subjectOf: `SELECT n FROM entries WHERE name = ${P} AND id = ${P} UNION ALL SELECT subject FROM subjects WHERE name = ${P} AND id = ${P} LIMIT 1`,
+  addSubject: "INSERT INTO subjects (subject, name, id) VALUES (?, ?, ?)",
+  /** Its number is the negative of its row's. */
+  addForeignSubject: `INSERT INTO subjects (subject, name, id) VALUES ((SELECT -1 - coalesce(max(s), 0) FROM subjects), ?, ?)`,
+  /** Those of a few rows that no holds are left of. */
+  pruneSubjects: `DELETE FROM subjects WHERE s IN (SELECT s FROM subjects WHERE s > ${P} ORDER BY s LIMIT ${SUBJECTS_LOOKED_AT})
+    AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.subject = subjects.subject)`,
+  nextSubject: `SELECT max(s) FROM (SELECT s FROM subjects WHERE s > ${P} ORDER BY s LIMIT ${SUBJECTS_LOOKED_AT})`,
   pruneHolds: `DELETE FROM holds WHERE k IN (SELECT k FROM holds WHERE k <= (SELECT max(k) FROM holds) - ${HOLDS_MAX}
     ORDER BY k LIMIT ${PRUNED_MAX})`,
-  pruneHoldsOfName: `DELETE FROM holds WHERE k IN (SELECT k FROM holds WHERE name = ${P} AND until_wall <
-    (SELECT until_wall FROM holds WHERE name = ${P} ORDER BY until_wall DESC LIMIT 1 OFFSET ${HOLDS_MAX_PER_NAME - 1})
+  pruneHoldsOfSubject: `DELETE FROM holds WHERE k IN (SELECT k FROM holds WHERE subject = ${P} AND until_wall <
+    (SELECT until_wall FROM holds WHERE subject = ${P} ORDER BY until_wall DESC LIMIT 1 OFFSET ${HOLDS_MAX_PER_NAME - 1})
     ORDER BY until_wall LIMIT ${PRUNED_MAX})`,
 } as const;
 
@@ -146,10 +165,13 @@ interface Rows {
   queuesOfHolder: [n: number, name: SqlText];
   words: [token: number, name: SqlText, loss: string, leftWall: number];
   word: [loss: string];
+  dataVersion: [version: number];
   lastSeq: [seq: number | null];
   firstSeq: [seq: number | null];
   changesSince: [seq: number, name: SqlText | null];
   isRecorded: [1];
+  subjectOf: [subject: number];
+  nextSubject: [s: number | null];
   holdsOfName: HoldTuple;
   holdsOfId: HoldTuple;
   holdsOfEither: HoldTuple;

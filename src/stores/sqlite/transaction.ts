@@ -2,7 +2,10 @@ import type { PastHold } from "../../core/history.js";
 import { nextToken } from "../../core/token.js";
 import { bootId } from "../../platform/clock.js";
 import type { Reading } from "../records/reading.js";
+import type { Looked } from "../records/rows.js";
 import type { Connection } from "./connection.js";
+import { look } from "./look.js";
+import type { RecentRows } from "./recent-rows.js";
 import { toSqlText } from "./sql-text.js";
 import type { Statements } from "./statements.js";
 
@@ -12,7 +15,7 @@ export type Outcome = "committed" | "rolled-back" | "unknown";
 const LOGGED_MAX = 1_000;
 const CHANGES_PER_PRUNING = 1_024;
 const HOLDS_PER_PRUNING = 256;
-const HOLDS_PER_PRUNING_OF_NAME = 64;
+const HOLDS_PER_PRUNING_OF_SUBJECT = 64;
 
 /**
  * One write transaction: the numbers that it gives out, and what must be kept up in each.
@@ -26,6 +29,7 @@ export class Transaction {
   readonly connection: Connection;
   readonly sql: Statements;
   readonly reading: Reading;
+  readonly #recent: RecentRows;
   #last: number;
   #lastLogged: number;
   #logged = 0;
@@ -36,7 +40,12 @@ export class Transaction {
     this.connection = connection;
     this.sql = connection.sql;
     this.reading = reading;
-    this.#lastLogged = this.sql.lastSeq.get()?.[0] ?? 0;
+    this.#recent = connection.recent;
+    const [dataVersion = 0] = this.sql.dataVersion.get() ?? [];
+    if (!this.#recent.isOf(dataVersion)) {
+      this.#recent.beginAnew(dataVersion, this.sql.lastSeq.get()?.[0] ?? 0);
+    }
+    this.#lastLogged = this.#recent.lastLogged;
     this.#last = Math.max(this.#lastLogged, connection.tokenFloor);
   }
 
@@ -79,29 +88,55 @@ export class Transaction {
     this.next();
   }
 
-  /** Adds an ended hold to the history. */
-  record(hold: PastHold): void {
+  look(name: string): Looked {
+    const known = this.#recent.get(name);
+    if (known !== undefined) return known;
+    const looked = look(this.sql, name);
+    this.#recent.put(looked);
+    return looked;
+  }
+
+  /** What the name has become in this transaction. */
+  noteWritten(looked: Looked): void {
+    this.#recent.put(looked);
+  }
+
+  /** Rows may change without being told of by name. */
+  forgetNames(): void {
+    this.#recent.forgetNames();
+  }
+
+  /**
+   * Adds an ended hold to the history.
+   *
+   * @param subject number of the entry that has its name and ID; undefined where that is not known
+   */
+  record(hold: PastHold, subject = this.subjectOf(hold)): void {
     const { name, id, holder, token, since, lastHeartbeat, until, ending, observed } = hold;
-    const detail = ending.detail === undefined ? null : toSqlText(ending.detail);
     const { instance, pid, host } = holder;
+    const detail = ending.detail === undefined ? null : toSqlText(ending.detail);
     const key = toSqlText(name);
-    this.sql.addHold.run(
-      key,
-      id,
-      instance,
-      pid,
-      host,
-      token,
-      since,
-      lastHeartbeat,
-      until,
-      ending.how,
-      detail,
-      observed ? 1 : 0,
-    );
+    const times = [since, lastHeartbeat, until];
+    this.sql.addHold.run(subject, key, id, instance, pid, host, token, ...times, ending.how, detail, observed ? 1 : 0);
     const count = this.connection.upkeep.holds++;
-    if (count % HOLDS_PER_PRUNING_OF_NAME === 0) this.sql.pruneHoldsOfName.run(key, key);
-    if (count % HOLDS_PER_PRUNING === 0) this.sql.pruneHolds.run();
+    if (count % HOLDS_PER_PRUNING_OF_SUBJECT === 0) this.sql.pruneHoldsOfSubject.run(subject, subject);
+    if (count % HOLDS_PER_PRUNING === 0) this.#pruneHistory();
+  }
+
+  /** The number under which the holds of this name and ID are. Makes one where there is none. */
+  subjectOf({ name, id }: PastHold): number {
+    const key = toSqlText(name);
+    const [subject] = this.sql.subjectOf.get(key, id, key, id) ?? [];
+    return subject ?? -Number(this.sql.addForeignSubject.run(key, id).lastInsertRowid);
+  }
+
+  #pruneHistory(): void {
+    const { sql } = this;
+    const { upkeep } = this.connection;
+    sql.pruneHolds.run();
+    const [next] = sql.nextSubject.get(upkeep.subject) ?? [];
+    sql.pruneSubjects.run(upkeep.subject);
+    upkeep.subject = next ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Calls `callback` when it is known what became of the transaction. */
@@ -113,7 +148,10 @@ export class Transaction {
   finish(): void {
     const { connection, sql } = this;
     // What was given out but not logged: the log ends with it all the same.
-    if (this.#last > this.#lastLogged) sql.addChange.run(this.#last, null);
+    if (this.#last > this.#lastLogged) {
+      sql.addChange.run(this.#last, null);
+      this.#lastLogged = this.#last;
+    }
     if (!connection.isOfThisBoot) this.#noteBoot();
     connection.upkeep.changes += this.#logged;
     if (connection.upkeep.changes < CHANGES_PER_PRUNING) return;
@@ -130,6 +168,8 @@ export class Transaction {
   }
 
   settle(outcome: Outcome): void {
+    if (outcome === "committed") this.#recent.lastLogged = this.#lastLogged;
+    else this.#recent.forget();
     for (const callback of this.#settled) callback(outcome);
   }
 }

@@ -1,4 +1,5 @@
 /** A draft that was accepted, written into the database. */
+import type { PastHold } from "../../core/history.js";
 import { RegistryDocument } from "../../core/text/registry-document.js";
 import { backUp } from "../machine/backup.js";
 import type { Draft, Life } from "../records/draft.js";
@@ -7,6 +8,11 @@ import { queueOf } from "./look.js";
 import { fromSqlText, toSqlText } from "./sql-text.js";
 import type { Statements } from "./statements.js";
 import type { Transaction } from "./transaction.js";
+
+/** A longer text stands apart, since the row that it is in is written with each claim. */
+const INLINE_MAX = 512;
+
+const NONE: ReadonlySet<string> = new Set();
 
 export interface Written {
   /** Each name that was asked for, as it is now. */
@@ -27,14 +33,24 @@ export interface WriteBase {
 export function writeDraft(tx: Transaction, draft: Draft, base: WriteBase, names: Iterable<string>): Written {
   const backup = keepBackup(tx, draft);
   const rows = writeRows(tx, draft, base);
-  const touched = new Set([...rows.keys(), ...writeFormers(tx, draft), ...writeQueues(tx, draft, rows, base)]);
+  const formers = writeFormers(tx, draft);
+  const queues = writeQueues(tx, draft, rows, base);
   for (const { life, token, name, loss } of draft.words) {
     tx.sql.putWord.run(life, token, toSqlText(name), JSON.stringify(loss), tx.reading.wall);
   }
-  for (const hold of draft.ended) tx.record(hold);
+  for (const hold of draft.ended) tx.record(hold, subjectOf(hold, base.lookUp(hold.name).row));
   for (const hold of draft.recalled) recall(tx, hold);
-  for (const name of touched) if (!rows.has(name)) tx.log(name);
-  return { looked: lookAgain(tx.sql, draft, base, { rows, names }), backup };
+  if (formers.size + queues.size > 0) {
+    for (const name of new Set([...formers, ...queues])) if (!rows.has(name)) tx.log(name);
+  }
+  const looked = lookAgain(tx.sql, draft, base, { rows, names });
+  for (const one of looked.values()) tx.noteWritten(one);
+  return { looked, backup };
+}
+
+/** Undefined where the hold is of a name that the same change has made. */
+function subjectOf({ id }: PastHold, row: EntryRow | null): number | undefined {
+  return row?.id === id ? row.n : undefined;
 }
 
 /** On the disk before the IDs go away. @see docs/SPEC.md#G1 */
@@ -49,55 +65,76 @@ function keepBackup(tx: Transaction, { replaced, replacedBy }: Draft): string | 
 function writeRows(tx: Transaction, draft: Draft, { lookUp }: WriteBase): ReadonlyMap<string, EntryRow | null> {
   const { sql } = tx;
   const written = new Map<string, EntryRow | null>();
-  const kept = new Set<number>();
   for (const [name, row] of draft.changed) {
-    if (row === null || row !== lookUp(name).row) written.set(name, row);
-    if (row !== null) kept.add(row.n);
+    const before = lookUp(name).row;
+    if (row !== null && row === before) continue;
+    written.set(name, row);
+    // All that does not keep its name and ID goes first, so that names and IDs may change hands.
+    if (before !== null && !isSameIdentity(before, row)) deleteRow(sql, before);
   }
-  for (const [name, row] of written) deleteOld(sql, lookUp(name).row, row, kept);
   for (const [name, row] of written) {
     const version = tx.log(name);
     if (row === null) continue;
-    written.set(name, { ...row, n: writeRow(sql, lookUp(name).row, row, version), version });
+    const before = lookUp(name).row;
+    const n = isSameIdentity(before, row) ? updateRow(sql, before, row, version) : insertRow(sql, row, version);
+    written.set(name, { ...row, n, version });
   }
   return written;
 }
 
-/** What keeps its name and ID is updated; all else goes first, so that names and IDs may change hands. */
-function deleteOld(sql: Statements, before: EntryRow | null, after: EntryRow | null, kept: ReadonlySet<number>): void {
-  if (before === null || isSameIdentity(before, after)) return;
-  sql.deleteEntry.run(before.n);
-  if (!kept.has(before.n)) sql.deleteState.run(before.n);
+/** Its holds stay under its number. */
+function deleteRow(sql: Statements, { n, name, id, source }: EntryRow): void {
+  sql.deleteEntry.run(n);
+  if (isLong(source)) sql.deleteText.run(n);
+  sql.addSubject.run(n, toSqlText(name), id);
 }
 
-function writeRow(sql: Statements, before: EntryRow | null, row: EntryRow, version: number): number {
-  let n = row.n;
-  if (!isSameIdentity(before, row)) {
-    const key = n === 0 ? null : n;
-    const inserted = sql.insertEntry.run(key, toSqlText(row.name), row.id, row.componentType, toSqlText(row.source));
-    n = Number(inserted.lastInsertRowid);
-  } else if (before?.source !== row.source || before.componentType !== row.componentType) {
-    sql.updateSource.run(row.componentType, toSqlText(row.source), n);
-  }
-  const statement = row.n === 0 ? sql.insertState : sql.updateState;
-  const lock = row.lock;
-  if (lock === null) {
-    statement.run(version, row.lastSeen, null, null, null, null, null, null, null, null, null, null, null, null, n);
-    return n;
-  }
-  const { life, instance, pid, host, ttlMs, token, acquiredAt, refreshedAt, refreshedWall, follows } = lock;
-  const revocation = lock.revocation === null ? null : JSON.stringify(lock.revocation);
-  const columns = [life, instance, pid, host, ttlMs, token, acquiredAt, refreshedAt, refreshedWall, follows ? 1 : 0];
-  statement.run(version, row.lastSeen, ...columns, revocation, lock.id === row.id ? null : lock.id, n);
+function insertRow(sql: Statements, row: EntryRow, version: number): number {
+  const { name, id, componentType, source, waiters } = row;
+  const text = isLong(source) ? null : toSqlText(source);
+  const entry = [row.n === 0 ? null : row.n, toSqlText(name), id, componentType, text, waiters, lockIdOf(row)];
+  const n = Number(sql.insertEntry.run(...entry, ...stateOf(row, version)).lastInsertRowid);
+  if (isLong(source)) sql.putText.run(n, toSqlText(source));
   return n;
 }
 
-function isSameIdentity(before: EntryRow | null, after: EntryRow | null): boolean {
+function updateRow(sql: Statements, before: EntryRow, row: EntryRow, version: number): number {
+  const { n, source, componentType } = row;
+  if (before.source !== source || before.componentType !== componentType) {
+    sql.updateSource.run(componentType, isLong(source) ? null : toSqlText(source), n);
+    if (isLong(source)) sql.putText.run(n, toSqlText(source));
+    else if (isLong(before.source)) sql.deleteText.run(n);
+  }
+  if (lockIdOf(before) !== lockIdOf(row)) sql.updateLockId.run(lockIdOf(row), n);
+  sql.updateState.run(...stateOf(row, version), n);
+  return n;
+}
+
+/** In the order of the columns in statements.ts. */
+function stateOf({ lastSeen, lock }: EntryRow, version: number): readonly (string | number | null)[] {
+  if (lock === null) return [version, lastSeen, null, null, null, null, null, null, null, null, null, null, null];
+  const { life, instance, pid, host, ttlMs, token, acquiredAt, refreshedAt, refreshedWall, follows } = lock;
+  const revocation = lock.revocation === null ? null : JSON.stringify(lock.revocation);
+  const times = [acquiredAt, refreshedAt, refreshedWall];
+  return [version, lastSeen, life, instance, pid, host, ttlMs, token, ...times, follows ? 1 : 0, revocation];
+}
+
+/** Null: that of the entry. */
+function lockIdOf({ id, lock }: EntryRow): string | null {
+  return lock === null || lock.id === id ? null : lock.id;
+}
+
+function isLong(source: string): boolean {
+  return source.length > INLINE_MAX;
+}
+
+function isSameIdentity(before: EntryRow | null, after: EntryRow | null): before is EntryRow {
   return before !== null && before.n === after?.n && before.name === after.name && before.id === after.id;
 }
 
 /** @returns the names that were kept for somebody, or are now */
 function writeFormers({ sql }: Transaction, draft: Draft): ReadonlySet<string> {
+  if (draft.forgotten.length + draft.formers.size === 0) return NONE;
   const names = new Set<string>();
   for (const token of draft.forgotten) {
     for (const [key] of sql.formersOfToken.all(token)) {
@@ -126,6 +163,7 @@ function writeQueues(
   rows: ReadonlyMap<string, EntryRow | null>,
   { life, lookUp }: WriteBase,
 ): ReadonlySet<string> {
+  if (draft.endedQueues.length + draft.queueSteps.length === 0) return NONE;
   const { sql, reading } = tx;
   const changed = new Map<string, number>();
   for (const n of draft.endedQueues) {
@@ -160,10 +198,11 @@ function writeQueues(
   return new Set(changed.keys());
 }
 
-function recall(tx: Transaction, hold: Parameters<Transaction["record"]>[0]): void {
+function recall(tx: Transaction, hold: PastHold): void {
   const { id, name, holder, since, token } = hold;
-  const isKnown = tx.sql.isRecorded.get(id, toSqlText(name), holder.instance, since, token) !== undefined;
-  if (!isKnown) tx.record(hold);
+  const subject = tx.subjectOf(hold);
+  const isKnown = tx.sql.isRecorded.get(subject, id, toSqlText(name), holder.instance, since, token) !== undefined;
+  if (!isKnown) tx.record(hold, subject);
 }
 
 function lookAgain(

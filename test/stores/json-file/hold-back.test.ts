@@ -80,6 +80,7 @@ function workOn(locks: Readonly<Record<string, RegistryLock | null>>): Work {
     backupPath: null,
     found: { document, notes: new Map() },
     ended: [],
+    beat: null,
     recalled: [],
     afterWrite: [],
   };

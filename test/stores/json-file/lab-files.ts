@@ -46,6 +46,10 @@ export class LabFiles {
     return join(this.holders, "last-good.json");
   }
 
+  get leftPath(): string {
+    return join(this.holders, "left.json");
+  }
+
   get statePath(): string {
     return join(this.holders, "state.json");
   }

@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Registry } from "../../../src/index.js";
@@ -227,7 +227,7 @@ describe("a hold of a namehold process", () => {
     const lab = new LabFiles();
     const doomed = await NodeProcess.over(lab.path, LONG);
     const { token } = await doomed.call("claim", "arm");
-    const held = readFileSync(lab.copyPath);
+    const held = leftIn(lab);
     const presence = join(lab.holders, lab.entry("arm")?.lock?.holder_instance ?? "");
     linkSync(presence, `${presence} kept`);
     await doomed.kill();
@@ -236,7 +236,7 @@ describe("a hold of a namehold process", () => {
     forgetLastTurn(lab, held);
     renameSync(`${presence} kept`, presence);
     expect(await theHold(await lab.open(), "arm")).toMatchObject({ ending: { how: "crashed" }, observed: true });
-    const heldAnew = readFileSync(lab.copyPath);
+    const heldAnew = leftIn(lab);
     await next.release();
     forgetLastTurn(lab, heldAnew);
     const { lockManager } = registry;
@@ -310,9 +310,21 @@ async function theHold(registry: Registry, name: string): Promise<EndedHold> {
   return hold;
 }
 
-/** As after a kill between the writing of the registry and that of its copy. */
-function forgetLastTurn(lab: LabFiles, copy: Buffer): void {
+/** What a turn has left: the copy, and the locks since. */
+interface Left {
+  readonly copy: Buffer;
+  readonly locks: Buffer | undefined;
+}
+
+function leftIn({ copyPath, leftPath }: LabFiles): Left {
+  return { copy: readFileSync(copyPath), locks: existsSync(leftPath) ? readFileSync(leftPath) : undefined };
+}
+
+/** As after a kill between the writing of the registry and that of what is remembered of it. */
+function forgetLastTurn(lab: LabFiles, { copy, locks }: Left): void {
   writeFileSync(lab.copyPath, copy);
+  if (locks === undefined) rmSync(lab.leftPath, { force: true });
+  else writeFileSync(lab.leftPath, locks);
   rmSync(join(lab.holders, "history.jsonl"));
 }
 

@@ -163,7 +163,7 @@ describe("the end of a life", () => {
     await done(store.commit({ holder: newHolder(), parts: [creation("c")] }));
     await done(store.commit({ holder, parts: [{ kind: "enqueue", name: "c", ticket: "t" }] }));
     await store.close();
-    expect(db.prepare("SELECT count(*) FROM states WHERE holder IS NOT NULL OR waiters > 0").pluck().get()).toBe(0);
+    expect(db.prepare("SELECT count(*) FROM entries WHERE holder IS NOT NULL OR waiters > 0").pluck().get()).toBe(0);
     for (const table of ["holders", "waiters"])
       expect(db.prepare(`SELECT count(*) FROM ${table}`).pluck().get()).toBe(0);
     const holds = await Array.fromAsync(sqlite.store().history({}));
@@ -192,7 +192,7 @@ function lazily(sqlite: SqliteLab): Database {
 type Database = Pick<ReturnType<SqliteLab["database"]>, "prepare">;
 
 function dump(db: Database): readonly unknown[] {
-  return db.prepare("SELECT * FROM states ORDER BY n").all();
+  return db.prepare("SELECT * FROM entries ORDER BY n").all();
 }
 
 function changesOf(db: Database): unknown {

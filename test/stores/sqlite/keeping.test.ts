@@ -127,7 +127,7 @@ describe("the history", () => {
     await done(store.commit({ holder: newHolder(), parts: [creation("robot")] }));
     const db = lab.database();
     const row =
-      "(k, name, id, instance, pid, host, since_wall, last_heartbeat_wall, until_wall, how, observed) VALUES (?, ?, 'i', 'i', 1, 'h', 0, 0, 0, 'lost', 0)";
+      "(k, subject, name, id, instance, pid, host, since_wall, last_heartbeat_wall, until_wall, how, observed) VALUES (?, -1, ?, 'i', 'i', 1, 'h', 0, 0, 0, 'lost', 0)";
     for (const k of [1, 2, HOLDS_MAX + 1]) db.prepare(`INSERT INTO holds ${row}`).run(k, `name ${k}`);
     await done(store.commit({ holder: newHolder(), parts: [recall(hold("robot", 1))] }));
     expect(db.prepare("SELECT k FROM holds ORDER BY k").pluck().all()).toEqual([HOLDS_MAX + 1, HOLDS_MAX + 2]);

@@ -353,7 +353,6 @@ async function backupWithout(lab: SqliteLab, name: string): Promise<string> {
   const path = `${lab.path}.backup`;
   await lab.database().backup(path);
   const copy = new BetterSqlite3(path);
-  copy.prepare("DELETE FROM states WHERE n = (SELECT n FROM entries WHERE name = ?)").run(name);
   copy.prepare("DELETE FROM entries WHERE name = ?").run(name);
   copy.exec("DELETE FROM holders");
   copy.close();
