@@ -31,6 +31,8 @@ export interface ImportChange {
 export interface ImportPlan {
   readonly changes: readonly ImportChange[];
   readonly parts: readonly ChangePart[];
+  /** So many of the first parts let IDs pass between names that are there already: they are one change. */
+  readonly linkedParts: number;
   /** Why it must not be done as it is; null mostly. */
   readonly refusal: RegistryLockError | null;
 }
@@ -84,7 +86,7 @@ export function planMerge(rows: ReadonlyMap<string, JudgedRecord>, imported: Imp
     }
     changes.push(changeOf(row === undefined ? "added" : "kept", name, { row, source }));
   }
-  return { changes, parts, refusal: null };
+  return { changes, parts, linkedParts: 0, refusal: null };
 }
 
 /** The registry becomes what the data are. */
@@ -113,7 +115,24 @@ export function planReplace(
     changes.push(changeOf("added", name, { row: undefined, source }));
     parts.push(added(name, source));
   }
-  return { changes, parts, refusal: refuseMovedIds(held, imported) ?? (force ? null : refuseHeld(held)) };
+  const refusal = refuseMovedIds(held, imported) ?? (force ? null : refuseHeld(held));
+  return { changes, ...linkedFirst(parts, rows), refusal };
+}
+
+/** The parts that let an ID pass to another name, with those that take it from the name that has it, go first. */
+function linkedFirst(
+  parts: readonly ChangePart[],
+  rows: ReadonlyMap<string, JudgedRecord>,
+): Pick<ImportPlan, "parts" | "linkedParts"> {
+  const owners = new Map([...rows.values()].map(({ record }) => [record.entry.id, record.name]));
+  const linked = new Set<string>();
+  for (const part of parts) {
+    if (part.kind !== "put" || part.write.source === undefined) continue;
+    const owner = owners.get(entryIdOf(part.write.source));
+    if (owner !== undefined && owner !== part.name) linked.add(owner).add(part.name);
+  }
+  const first = parts.filter(({ name }) => linked.has(name));
+  return { parts: [...first, ...parts.filter(({ name }) => !linked.has(name))], linkedParts: first.length };
 }
 
 const NO_TIME = wallMs(0);

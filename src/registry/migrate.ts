@@ -129,6 +129,10 @@ class Migration {
     }
   }
 
+  get #writtenAtOnce(): number {
+    return Math.min(BATCH, this.#to.store.capabilities.partsMax ?? BATCH);
+  }
+
   async #raiseTokens(): Promise<void> {
     await this.#write([], await this.#from.store.lastToken());
   }
@@ -141,7 +145,7 @@ class Migration {
       const expect = there.record?.version ?? "absent";
       parts.push({ kind: "put", name: record.name, expect, write: { source: record.source } });
       moved += 1;
-      if (parts.length < BATCH) continue;
+      if (parts.length < this.#writtenAtOnce) continue;
       await this.#write(parts);
       parts = [];
     }
@@ -158,7 +162,7 @@ class Migration {
       parts.push({ kind: "recall", name: hold.name, hold });
       missing.add(keyOf(hold));
       moved += 1;
-      if (parts.length < BATCH) continue;
+      if (parts.length < this.#writtenAtOnce) continue;
       this.#tell("moving history", moved);
       await this.#write(parts);
       parts = [];

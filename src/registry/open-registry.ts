@@ -1,10 +1,13 @@
 /** The one place that knows the concrete stores. */
-import { homedir } from "node:os";
+import { readFileSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
 import { NameholdError } from "../core/errors.js";
 import { discoverRegistryPath, expandHome } from "../platform/registry-path.js";
 import { JsonFileStore } from "../stores/json-file/json-file-store.js";
+import { parseEtcdLocation } from "./etcd-location.js";
 import { checkMs } from "./hold-timing.js";
 import { LockManager } from "./lock-manager.js";
+import { parsePostgresLocation } from "./postgres-location.js";
 import { Registry } from "./registry.js";
 import { parseSqliteLocation } from "./sqlite-location.js";
 
@@ -13,34 +16,67 @@ export interface OpenRegistryOptions {
   readonly instanceId?: string;
   readonly lockTtlMs?: number;
   readonly heartbeatIntervalMs?: number;
-  /** How long one operation may wait for the registry file or database, in milliseconds. Default 5 000, as the reference. */
+  /**
+   * How long one operation may wait for the registry file or database, or for a server's answer, in milliseconds. Default
+   * 5 000, as the reference.
+   */
   readonly fileLockTimeoutMs?: number;
 }
 
 /**
- * Opens a registry; the location picks the store.
+ * Opens a registry; the location picks the store:
  *
- * @param location a path or `file:` URL of a registry file, or `sqlite:PATH` (with `?durability=full`: every change is on
- *   the disk before it is told, and not those of identities alone). When not given, the lab's own `.madsci/registry.json`,
- *   found as MADSci finds it: MADSCI_REGISTRY_PATH, else upwards from MADSCI_SETTINGS_DIR or the working directory
+ * - a path or `file:` URL of a registry file. When not given, the lab's own `.madsci/registry.json`, found as MADSci finds
+ *   it: MADSCI_REGISTRY_PATH, else upwards from MADSCI_SETTINGS_DIR or the working directory
+ * - `sqlite:PATH`, with `?durability=full`: every change is on the disk before it is told, and not those of identities alone
+ * - `postgres://USER@HOST:PORT/DATABASE`; see {@link parsePostgresLocation}
+ * - `etcd://HOST:PORT,HOST:PORT/PREFIX`; see {@link parseEtcdLocation}
+ *
+ * Nothing is asked of a server yet: one that cannot be reached is told of by the first call.
+ *
  * @throws NameholdError `unsupported` for a store that this version does not have, or that needs a package that is not
  *   installed; `invalid-input`
  */
 export async function openRegistry(location?: string, options: OpenRegistryOptions = {}): Promise<Registry> {
-  const { fileLockTimeoutMs, ...managerOptions } = options;
+  const { fileLockTimeoutMs = 5_000, ...managerOptions } = options;
+  checkMs("fileLockTimeoutMs", fileLockTimeoutMs);
   const lockManager = new LockManager(managerOptions);
-  return location !== undefined && /^sqlite:/i.test(location)
-    ? openSqliteRegistry(location, lockManager, fileLockTimeoutMs)
-    : openFileRegistry(location, lockManager, fileLockTimeoutMs);
+  switch (schemeOf(location ?? "")) {
+    case "sqlite":
+      return openSqliteRegistry(location ?? "", lockManager, fileLockTimeoutMs);
+    case "postgres":
+    case "postgresql":
+      return openPostgresRegistry(location ?? "", lockManager, fileLockTimeoutMs);
+    case "etcd":
+      return openEtcdRegistry(location ?? "", lockManager, fileLockTimeoutMs);
+    default:
+      return openFileRegistry(location, lockManager, fileLockTimeoutMs);
+  }
 }
 
-async function openSqliteRegistry(location: string, lockManager: LockManager, timeoutMs = 5_000): Promise<Registry> {
-  checkMs("fileLockTimeoutMs", timeoutMs);
+// Stores are not loaded by those who do not use them.
+
+async function openSqliteRegistry(location: string, lockManager: LockManager, timeoutMs: number): Promise<Registry> {
   const { path, durability } = parseSqliteLocation(location, (given) => expandHome(given, homedir()));
-  // Not loaded by those who do not use it.
   const { SqliteStore } = await import("../stores/sqlite/sqlite-store.js");
   const store = new SqliteStore(path, { clock: lockManager.clock, timeoutMs, durability });
   return new Registry(`sqlite:${store.path}`, store, lockManager);
+}
+
+async function openPostgresRegistry(location: string, lockManager: LockManager, timeoutMs: number): Promise<Registry> {
+  const surroundings = { env: process.env, home: homedir(), userName: userInfo().username };
+  const { timeoutMs: ownTimeoutMs = timeoutMs, ...settings } = parsePostgresLocation(location, surroundings);
+  const { openPostgresStore } = await import("../stores/postgres/postgres-store.js");
+  const store = await openPostgresStore(settings, { clock: lockManager.clock, timeoutMs: ownTimeoutMs });
+  return new Registry(store.location, store, lockManager);
+}
+
+async function openEtcdRegistry(location: string, lockManager: LockManager, timeoutMs: number): Promise<Registry> {
+  const readText = (path: string): string => readFileSync(expandHome(path, homedir()), "utf8");
+  const settings = parseEtcdLocation(location, { env: process.env, readText });
+  const { EtcdStore } = await import("../stores/etcd/etcd-store.js");
+  const store = new EtcdStore({ ...settings, clock: lockManager.clock, timeoutMs });
+  return new Registry(store.location, store, lockManager);
 }
 
 export function openFileRegistry(
@@ -69,12 +105,17 @@ function defaultPath(): string {
 function pathOf(location: string): string {
   if (location === "") throw new NameholdError("invalid-input", "The path of the registry is empty. Name a file.");
   if (location.startsWith("file:")) return filePath(location);
-  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1];
+  const scheme = schemeOf(location);
   if (scheme === undefined) return expandHome(location, homedir());
   throw new NameholdError(
     "unsupported",
-    `This version has no store for ${scheme}: locations. Give the path of a registry file, a file: URL, or sqlite:PATH.`,
+    `There is no registry file behind ${scheme}: locations, and no store of this version. Give the path of a registry file, a file: URL, sqlite:PATH, postgres://HOST/DATABASE, or etcd://HOST.`,
   );
+}
+
+/** In small letters. Not the drive of a Windows path. */
+function schemeOf(location: string): string | undefined {
+  return /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1]?.toLowerCase();
 }
 
 function filePath(url: string): string {

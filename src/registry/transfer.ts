@@ -10,6 +10,7 @@ import { type ImportChange, type ImportPlan, parseImport, planMerge, planReplace
 import { expected, readAll } from "./judged-record.js";
 import type { Observer } from "./observer.js";
 import type { Registry } from "./registry.js";
+import { stepsOf } from "./steps.js";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -37,8 +38,13 @@ export interface CleanOptions extends ProgressOptions {
 export interface CleanReport {
   /** What was removed, or would be. */
   readonly removed: readonly StaleEntry[];
-  /** Where the registry is kept as it was before: for the file stores a file that an import takes. */
+  /** Where the registry is kept as it was before: for the file stores a file that an import takes. One a step, a line each. */
   readonly backup: string | null;
+  /**
+   * In how many changes it was done (would be, in a dry run), where the store does not take all in one: they are not all or
+   * nothing together, and a repeated run does what is left.
+   */
+  readonly steps?: number;
 }
 
 export interface ImportOptions extends ProgressOptions {
@@ -68,6 +74,8 @@ export interface ImportReport {
   readonly changes: readonly ImportChange[];
   /** Where the registry is kept as it was before; null when no ID went away or changed. */
   readonly backup: string | null;
+  /** As in `CleanReport`. */
+  readonly steps?: number;
   /** Of a dry run: the error that the import would fail with. */
   readonly refusal: NameholdError | null;
 }
@@ -81,6 +89,9 @@ export async function clean(registry: Registry, observer: Observer, options: Cle
   const { clock, holder } = registry.lockManager;
   const before = clock.wallMs() - olderThanDays * DAY_MS;
   const idsShown = options.only && new Map(options.only.map(({ name, entry }) => [name, entry.id]));
+  const removed: StaleEntry[] = [];
+  const backups: string[] = [];
+  let done = 0;
   for (;;) {
     const stale: StaleEntry[] = [];
     const parts: ChangePart[] = [];
@@ -91,10 +102,24 @@ export async function clean(registry: Registry, observer: Observer, options: Cle
       stale.push({ name, entry });
       parts.push({ kind: "remove", ...expected(row), ends: endingOf(row.state) });
     }
-    if (options.dryRun === true || parts.length === 0) return { removed: stale, backup: null };
-    const result = await commit(registry.store, holder, parts);
-    if (result.kind === "done") return { removed: stale, backup: result.backup ?? null };
+    const steps = stepsOf(parts, registry.store);
+    if (options.dryRun === true) return { removed: stale, backup: null, ...severalSteps(steps.length) };
+    let isDone = true;
+    for (const step of steps) {
+      const result = await commit(registry.store, holder, step);
+      isDone = result.kind === "done";
+      if (result.kind !== "done") break;
+      if (result.backup !== undefined) backups.push(result.backup);
+      const names = new Set(step.map(({ name }) => name));
+      removed.push(...stale.filter(({ name }) => names.has(name)));
+      done += 1;
+    }
+    if (isDone) return { removed, backup: backups.join("\n") || null, ...severalSteps(done) };
   }
+}
+
+function severalSteps(steps: number): { readonly steps?: number } {
+  return steps > 1 ? { steps } : {};
 }
 
 /**
@@ -134,12 +159,42 @@ export async function importEntries(
     const rows = new Map((await readAll(registry, observer, options.onProgress)).map((row) => [row.record.name, row]));
     const plan = merge ? planMerge(rows, imported) : planReplace(rows, imported, force);
     if (preview !== undefined && !isAsShown(plan, preview)) throw changedSincePreview();
-    if (dryRun) return reportOf(plan, null, plan.refusal ?? (await refusalOfNew(registry, plan)));
-    if (plan.refusal !== null) throw plan.refusal;
-    if (plan.parts.length === 0) return reportOf(plan, null);
-    const result = await commit(registry.store, registry.lockManager.holder, plan.parts);
-    if (result.kind === "done") return reportOf(plan, result.backup ?? null);
+    const steps = stepsOf(plan.parts, registry.store);
+    const several = severalSteps(steps.length);
+    const refusal = plan.refusal ?? refuseDivided(plan, registry);
+    if (dryRun) {
+      return { ...reportOf(plan, null, refusal ?? (await refusalOfNew(registry, plan))), ...several };
+    }
+    if (refusal !== null) throw refusal;
+    const backups: string[] = [];
+    let done = 0;
+    for (const step of steps) {
+      const result = await commit(registry.store, registry.lockManager.holder, step);
+      if (result.kind !== "done") break;
+      if (result.backup !== undefined) backups.push(result.backup);
+      done += 1;
+    }
+    if (done === steps.length) return { ...reportOf(plan, backups.join("\n") || null), ...several };
+    if (done > 0) throw changedBetweenSteps(done, steps.length, backups);
   }
+}
+
+/** IDs that pass between names pass in one change, or two names would have one in between. */
+function refuseDivided({ linkedParts }: ImportPlan, { store, location }: Registry): NameholdError | null {
+  const { partsMax } = store.capabilities;
+  if (partsMax === undefined || linkedParts <= partsMax) return null;
+  return new NameholdError(
+    "invalid-input",
+    `Nothing was imported: IDs would pass between ${linkedParts} names, and ${location} changes at most ${partsMax} at once. Rename them first, or import into an empty registry.`,
+  );
+}
+
+function changedBetweenSteps(done: number, steps: number, backups: readonly string[]): RegistryError {
+  const kept = backups.length === 0 ? "" : ` What was there before is kept in ${backups.join(", ")}.`;
+  return new RegistryError(
+    "busy",
+    `The registry was changed by others while it was imported: ${done} of ${steps} steps are done. Repeat the import: it does what is left.${kept}`,
+  );
 }
 
 /** After damage, no names may be made until an operator has confirmed what is left. */

@@ -95,8 +95,8 @@ export interface Change {
 export type CommitResult =
   /**
    * Written, as durable as the store promises. `snapshots` shows each name the parts mention, as it is now. `backup`: when
-   * IDs or names went away or changed, the file of what was there before, which an import takes. A store that keeps none
-   * names G1 among its exceptions.
+   * IDs or names went away or changed, the file of what was there before, which an import takes; where the engine keeps
+   * it, the shell command that prints it. A store that keeps none names G1 among its exceptions.
    */
   | { readonly kind: "done"; readonly snapshots: ReadonlyMap<string, Snapshot>; readonly backup?: string }
   /** A precondition failed and nothing was changed. `snapshots` shows the names as they are. */
@@ -109,6 +109,11 @@ export interface StoreCapabilities {
   readonly timeAuthority: "process" | "machine" | "store";
   /** Whether the death of a holder's process can be proved, so that its names are free at once. */
   readonly deathProof: boolean;
+  /**
+   * Into how many parts a change may be divided at most; one that has more is `invalid-input`. What has more to do makes
+   * several changes, which are not all or nothing together. Absent: as many as there are.
+   */
+  readonly partsMax?: number;
   /** Guarantees (docs/SPEC.md) that do not hold here without exception, and why. */
   readonly exceptions: readonly { readonly guarantee: string; readonly why: string }[];
 }

@@ -93,6 +93,22 @@ export const recordMutants: readonly Mutant[] = [
       })(store),
   },
   {
+    fault: "a new name may have another name's id",
+    caughtBy: "a new name that would have another name's id is refused as existing already, and nothing is made [G2]",
+    breakStore: () => (store) =>
+      new (class extends Handle {
+        override async commit(change: Change): Promise<CommitResult> {
+          const isImport = change.parts.some((part) => part.kind === "put" && part.write.source !== undefined);
+          try {
+            return await store.commit(change);
+          } catch (error) {
+            if (isImport || !isNameholdError(error, "already-exists")) throw error;
+            return { kind: "done", snapshots: new Map() };
+          }
+        }
+      })(store),
+  },
+  {
     fault: "numbers go through JavaScript",
     caughtBy: "an imported text is kept to the letter [G10]",
     breakStore: () => (store) =>

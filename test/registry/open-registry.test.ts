@@ -22,14 +22,23 @@ describe("openRegistry", () => {
     expect(registry.location).toBe(path);
   });
 
-  it.each(["postgres://host/db", "https://lab", "redis://x", "C++:x"])(
+  it.each(["https://lab", "redis://x", "C++:x"])(
     "refuses %s, which this version has no store for, by its name [G11]",
     async (location) => {
-      const scheme = location.slice(0, location.indexOf(":"));
+      const scheme = location.slice(0, location.indexOf(":")).toLowerCase();
       await expect(openRegistry(location)).rejects.toMatchObject({ code: "unsupported" });
-      await expect(openRegistry(location)).rejects.toThrow(`has no store for ${scheme}: locations`);
+      await expect(openRegistry(location)).rejects.toThrow(`behind ${scheme}: locations`);
     },
   );
+
+  it.each([
+    ["postgres://mike:s3cret@host.example:5433/lab", "postgres://host.example:5433/lab"],
+    ["PostgreSQL://host/lab?password=s3cret", "postgres://host/lab"],
+    ["etcd://mike:s3cret@one.example,two.example:2380/lab/", "etcd://one.example:2379,two.example:2380/lab/"],
+  ])("opens %s without asking a server yet, and shows no secret", async (location, shown) => {
+    await using registry = await openRegistry(location);
+    expect(registry.location).toBe(shown);
+  });
 
   it("takes sqlite: with a path, or an absolute one as a URL, and opens a database there", async () => {
     const path = join(temporaryDirectory(), "with space", "lab.db");

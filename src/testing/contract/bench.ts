@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { ulid } from "ulid";
@@ -98,6 +99,18 @@ export class Bench {
       snapshot.record?.version === watched?.record.version &&
       holderOf(snapshot)?.version === watched?.record.holder?.version;
     return judgeLock(snapshot, unchanged && watched ? watched.partOfTtl * this.ttlMs : 0);
+  }
+
+  /** The text of a backup that a commit was answered with. */
+  async readBackup(backup: string): Promise<string> {
+    return (await this.#fixture.readBackup?.(backup)) ?? readFileSync(backup, "utf8");
+  }
+
+  /** Does the parts in as few changes as the store takes. */
+  async commitMany(holder: Holder, parts: readonly ChangePart[]): Promise<void> {
+    const max = this.store.capabilities.partsMax ?? parts.length;
+    for (let from = 0; from < parts.length; from += max)
+      done(await this.commit(holder, ...parts.slice(from, from + max)));
   }
 
   /** All that the store lists, by name. A name that is listed twice fails. */

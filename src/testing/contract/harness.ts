@@ -29,6 +29,8 @@ export interface StoreFixture {
   elapse(ms: number): Promise<void>;
   /** Needed where `capabilities.deathProof` is true: a process that can be killed. */
   spawn?(): Promise<MortalProcess>;
+  /** What stands in a backup that a commit was answered with. Needed where that is no file's path. */
+  readBackup?(backup: string): Promise<string>;
   /** Closes all handles and removes the data. */
   dispose(): Promise<void>;
 }

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import type { EntryRecord } from "../../core/record.js";
 import { RegistryDocument } from "../../core/text/registry-document.js";
 import type { ChangePart } from "../../stores/store.js";
@@ -56,7 +55,7 @@ export const removalCases: readonly ContractCase[] = [
         // A store that keeps none must not promise G1 without exception.
         if (backup === undefined) return;
         await clear(bench);
-        const kept = RegistryDocument.parse(readFileSync(backup, "utf8")).entryText("a");
+        const kept = RegistryDocument.parse(await bench.readBackup(backup)).entryText("a");
         assert.ok(kept, `the backup ${backup} should have the entry`);
         done(await bench.commit(bench.holder(), creation("a", { source: kept })));
         const { id, metadata } = (await bench.read("a")).entry;

@@ -156,6 +156,24 @@ export const textCases: readonly ContractCase[] = [
     },
   },
   {
+    title: "a new name that would have another name's id is refused as existing already, and nothing is made [G2]",
+    async run(bench) {
+      const { entry, version } = await bench.create("a");
+      const id = ulid();
+      const refused = [[creation("b", { id: entry.id })], [creation("b", { id }), creation("c", { id })]];
+      for (const parts of refused) await assertThrows(bench.commit(bench.holder(), ...parts), "already-exists");
+      for (const name of ["b", "c"]) assert.equal((await bench.store.read(name)).record, null);
+      done(
+        await bench.commit(
+          bench.holder(),
+          { kind: "remove", name: "a", expect: version },
+          creation("b", { id: entry.id }),
+        ),
+      );
+      assert.equal((await bench.read("b")).entry.id, entry.id);
+    },
+  },
+  {
     title: "any string is a name, and odd ones are kept apart [G10]",
     async run(bench) {
       const ids = new Map<string, string>();

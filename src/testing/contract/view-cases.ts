@@ -43,7 +43,10 @@ export const viewCases: readonly ContractCase[] = [
     title: `a list of ${MANY} entries is complete, at once or read slowly while others write [G8]`,
     async run(bench) {
       const names = Array.from({ length: MANY }, (_, index) => `name ${index}`);
-      done(await bench.commit(bench.holder(), ...names.map((name) => creation(name))));
+      await bench.commitMany(
+        bench.holder(),
+        names.map((name) => creation(name)),
+      );
       assert.deepEqual([...(await bench.list()).keys()].toSorted(), names.toSorted());
       const other = await bench.another();
       const seen: string[] = [];
