@@ -1,0 +1,221 @@
+import { randomInt } from "node:crypto";
+import type { Client } from "pg";
+import { isNameholdError } from "../../core/errors.js";
+import type { Timer } from "../../core/timing.js";
+import { News } from "../records/news.js";
+import { destroy, setBusy } from "./connections.js";
+import { keyOf } from "./encoded-text.js";
+import type { Engine } from "./engine.js";
+
+/** Where nobody can tell of changes (a pooler hands each statement to another server process), waiters look so often. */
+const POLL_MS = 500;
+const RETRY_MS = 250;
+const RETRY_MS_MAX = 5_000;
+/** So often it is seen that the connection lives, and that the server knows for what it listens. */
+const CHECK_MS = 10_000;
+/** A change may have looked for listeners just before there was this one, and have come about just after. */
+const SETTLE_MS = [200, 2_000] as const;
+const NUMBER_MAX = 2 ** 48 - 1;
+
+/**
+ * Tells watchers of changes. One connection listens while there are watchers, and a row tells for which names, so that nobody
+ * pays for notifications that nobody hears.
+ */
+export class ChangeListener {
+  readonly #engine: Engine;
+  readonly #watchers = new Map<News, ReadonlySet<string> | null>();
+  readonly #closing = new AbortController();
+  readonly #n = randomInt(1, NUMBER_MAX);
+  #client: Client | undefined;
+  #isRunning = false;
+  #timers: Timer[] = [];
+  #wake: (() => void) | undefined;
+  #isStale = false;
+  /** Null until it is known. */
+  #isPooled: boolean | null = null;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Whether a pooler stands between, so that waiters must look by themselves. Null when it was not found out yet. */
+  get isPooled(): boolean | null {
+    return this.#isPooled;
+  }
+
+  async *changes(names: readonly string[] | undefined, signal: AbortSignal): AsyncIterable<readonly string[] | null> {
+    const ends = AbortSignal.any([signal, this.#closing.signal]);
+    const news = new News(names);
+    const leave = (): void => {
+      this.#unsubscribe(news);
+      news.end();
+    };
+    // Not only when the reader comes back: he may have left for good.
+    ends.addEventListener("abort", leave);
+    try {
+      if (!ends.aborted) await this.#subscribe(news, names);
+      while (!ends.aborted) {
+        const told = await news.next(ends);
+        if (!ends.aborted) yield told;
+      }
+    } finally {
+      ends.removeEventListener("abort", leave);
+      this.#unsubscribe(news);
+    }
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#stop();
+  }
+
+  async #subscribe(news: News, names: readonly string[] | undefined): Promise<void> {
+    this.#watchers.set(news, names === undefined ? null : new Set(names));
+    if (!this.#isRunning) {
+      this.#isRunning = true;
+      void this.#run();
+    } else if (this.#client !== undefined) {
+      await this.#sayNames().catch(() => this.#listenAnew());
+      this.#settle(news);
+    }
+  }
+
+  #unsubscribe(news: News): void {
+    if (!this.#watchers.delete(news) || this.#closing.signal.aborted) return;
+    if (this.#watchers.size === 0) this.#stop();
+  }
+
+  #stop(): void {
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+    const client = this.#client;
+    this.#client = undefined;
+    this.#wake?.();
+    if (client === undefined) return;
+    // With the connection its row is out of date: the server is told, if it can be, and forgets it by itself otherwise.
+    destroy(client);
+    if (!this.#closing.signal.aborted)
+      void this.#engine.call("watch", [JSON.stringify({ n: this.#n })]).catch(() => undefined);
+  }
+
+  /** Listens, as long as there are watchers; a connection that is lost is made again. */
+  async #run(): Promise<void> {
+    let retryMs = RETRY_MS;
+    while (this.#watchers.size > 0 && !this.#closing.signal.aborted) {
+      try {
+        await this.#listen();
+        retryMs = RETRY_MS;
+      } catch (error) {
+        // Who waits reads by himself, and is told by that what is wrong.
+        if (isNameholdError(error, "closed")) break;
+        this.#tellAll(null);
+      }
+      if (this.#watchers.size === 0 || this.#closing.signal.aborted) break;
+      await this.#pause(retryMs);
+      retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+    }
+    this.#isRunning = false;
+    if (this.#watchers.size > 0 && !this.#closing.signal.aborted) void this.#run();
+  }
+
+  /** Resolves when there is nobody left to listen for. @throws when the connection is lost */
+  async #listen(): Promise<void> {
+    const client = await this.#engine.connections.dedicated();
+    try {
+      this.#isPooled = await isBehindPooler(client);
+      if (this.#isPooled) return await this.#poll();
+      await this.#listenOn(client);
+    } finally {
+      this.#client = undefined;
+      destroy(client);
+    }
+  }
+
+  async #listenOn(client: Client): Promise<void> {
+    const gone = new Promise<never>((_, reject) => {
+      client.once("end", () => reject(new Error("the connection that listens was lost")));
+    });
+    gone.catch(() => undefined);
+    client.on("notification", ({ payload = "" }) => this.#tellKey(payload));
+    await Promise.race([client.query(`LISTEN ${this.#engine.place.channel}`), gone]);
+    setBusy(client, false);
+    this.#client = client;
+    this.#isStale = false;
+    await this.#sayNames();
+    for (const news of this.#watchers.keys()) {
+      news.tell(null);
+      this.#settle(news);
+    }
+    while (this.#watchers.size > 0 && !this.#closing.signal.aborted) {
+      await Promise.race([this.#pause(CHECK_MS), gone]);
+      if (this.#watchers.size === 0 || this.#closing.signal.aborted) return;
+      // An answer that does not come is a connection whose packets are swallowed.
+      await Promise.race([
+        client.query("SELECT 1"),
+        gone,
+        this.#engine.timeLimit("the connection that listens does not answer"),
+      ]);
+      await this.#sayNames();
+      if (this.#isStale) throw new Error("listened for other names than is known");
+    }
+  }
+
+  /** Nobody tells: all that are waited for may have changed at any time. */
+  async #poll(): Promise<void> {
+    while (this.#watchers.size > 0 && !this.#closing.signal.aborted) {
+      this.#tellAll(null);
+      await this.#pause(POLL_MS);
+    }
+  }
+
+  async #sayNames(): Promise<void> {
+    const all = [...this.#watchers.values()];
+    const names = all.some((one) => one === null)
+      ? null
+      : [...new Set(all.flatMap((one) => [...(one ?? [])]))].map((name) => keyOf(name).key);
+    await this.#engine.call("watch", [JSON.stringify({ n: this.#n, names })]);
+  }
+
+  #listenAnew(): void {
+    this.#isStale = true;
+    this.#wake?.();
+  }
+
+  #settle(news: News): void {
+    news.tell(null);
+    for (const delayMs of SETTLE_MS) {
+      this.#timers.push(this.#engine.clock.setTimer(delayMs, () => news.tell(null), { background: true }));
+    }
+  }
+
+  /** @param key empty when any may have changed */
+  #tellKey(key: string): void {
+    if (key === "") {
+      this.#tellAll(null);
+      return;
+    }
+    for (const [news, names] of this.#watchers) {
+      if (names === null) news.tell(null);
+      else for (const name of names) if (keyOf(name).key === key) news.tell(name);
+    }
+  }
+
+  #tellAll(name: string | null): void {
+    for (const news of this.#watchers.keys()) news.tell(name);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#engine.clock.setTimer(ms, resolve, { background: true });
+      this.#wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+}
+
+/** A pooler tells a number of its own for the server process, since that changes. */
+export async function isBehindPooler(client: Client): Promise<boolean> {
+  const { rows } = await client.query("SELECT pg_backend_pid() AS pid");
+  return Number(rows[0]?.pid) !== (client as unknown as { readonly processID: number | null }).processID;
+}
