@@ -16,17 +16,19 @@ export interface WriteRequest {
 export class GuardedResource implements AsyncDisposable {
   readonly socketPath: string;
   readonly #server: Server;
-  readonly #fence = new Fence();
+  readonly #fence: Pick<Fence, "assertFence">;
   readonly #log: ResourceDecision[] = [];
   readonly #sockets = new Set<Socket>();
 
-  private constructor(socketPath: string) {
+  private constructor(socketPath: string, fence: Pick<Fence, "assertFence">) {
     this.socketPath = socketPath;
+    this.#fence = fence;
     this.#server = createServer((socket) => this.#serve(socket));
   }
 
-  static async listen(socketPath: string): Promise<GuardedResource> {
-    const resource = new GuardedResource(socketPath);
+  /** `fence`: another than the library's, by which the rig itself is tested. */
+  static async listen(socketPath: string, fence: Pick<Fence, "assertFence"> = new Fence()): Promise<GuardedResource> {
+    const resource = new GuardedResource(socketPath, fence);
     await new Promise<void>((resolve, reject) => {
       resource.#server.once("error", reject);
       resource.#server.listen(socketPath, resolve);

@@ -1,9 +1,12 @@
 /** Everything that the checker judges, and the one reading of it that all rules share: lives of grants. */
 import type { Journal, JournalEvent } from "./journal.ts";
 
-/** What was done to the processes. `target` is a process's journal name; `*` for a full disk. */
+/**
+ * What was done to the processes. `target` is a process's journal name; `*` for a full disk. An outage is whatever was done
+ * to the store's servers, or to the network between them and the processes; `target` says what.
+ */
 export interface Fault {
-  readonly kind: "kill" | "stop" | "clock-step" | "full-disk";
+  readonly kind: "kill" | "stop" | "clock-step" | "full-disk" | "outage";
   readonly target: string;
   readonly fromAt: number;
   readonly untilAt: number;
@@ -56,14 +59,14 @@ export interface GrantLife {
 }
 
 export interface Violation {
-  readonly guarantee: "G1" | "G2" | "G3" | "G4" | "G5" | "G6" | "G7" | "G9" | "journal";
+  readonly guarantee: "G1" | "G2" | "G3" | "G4" | "G5" | "G6" | "G7" | "G9" | "G11" | "G12" | "journal";
   readonly message: string;
   /** The lines that prove it. */
   readonly evidence: readonly unknown[];
 }
 
 /** All grants of all journals, in the order in which they were answered. */
-export function grantLives(history: History): GrantLife[] {
+export function grantLives(history: Pick<History, "journals">): GrantLife[] {
   return history.journals.flatMap(livesOf).sort((a, b) => a.grant.at - b.grant.at);
 }
 
@@ -76,11 +79,14 @@ export function endOf(history: History, process: string): number {
   return Math.min(...finished, ...killed.map((fault) => fault.fromAt));
 }
 
-/** Whether something may have held everybody up: a stopped process may have held the file's lock; so does a full disk. */
+/**
+ * Whether something may have held everybody up: a stopped process may have held the file's lock; so does a full disk, and
+ * an outage.
+ */
 export function wasDisturbed(history: History, sinceAt: number, untilAt: number): boolean {
   return history.faults.some(
     (fault) =>
-      (fault.kind === "stop" || fault.kind === "full-disk") && fault.fromAt <= untilAt && fault.untilAt >= sinceAt,
+      fault.kind !== "kill" && fault.kind !== "clock-step" && fault.fromAt <= untilAt && fault.untilAt >= sinceAt,
   );
 }
 

@@ -28,9 +28,9 @@ export class Hold {
 
   async run(): Promise<void> {
     const { stopping, settings } = this.#context;
+    const isLong = settings.holdsLong === true || this.#random.chance(0.1);
     const untilAt =
-      bootClockMs() +
-      settings.ttlMs * (this.#random.chance(0.1) ? this.#random.between(1, 3) : this.#random.between(0, 0.15));
+      bootClockMs() + settings.ttlMs * (isLong ? this.#random.between(1, 3) : this.#random.between(0, 0.15));
     while (this.#sample() && bootClockMs() < untilAt && !stopping.aborted) {
       const turn = this.#random.next();
       if (turn < 0.3) await this.#write();
@@ -84,6 +84,7 @@ export class Hold {
     const askedAt = bootClockMs();
     const shown = settings.misbehaviour === "no-token" ? null : token;
     const accepted = await resource.write({ name, process: settings.process, token: shown });
+    if (shown === null) journal.write({ kind: "misdeed", at: bootClockMs() });
     journal.write({
       kind: accepted ? "write-accepted" : "write-refused",
       ...this.#of,
@@ -109,6 +110,7 @@ export class Hold {
       beforeAt,
       afterAt,
     });
+    if (lies && !held) journal.write({ kind: "misdeed", at: bootClockMs() });
     return held;
   }
 

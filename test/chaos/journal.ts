@@ -70,6 +70,8 @@ export type JournalEvent =
     }
   /** `id` is null when the registry said that there is no such name (not when it could not look). */
   | ({ readonly kind: "looked-up"; readonly name: string; readonly id: string | null } & Answered)
+  /** A worker that lies on purpose, so that the rig can be tried, has just done so. */
+  | { readonly kind: "misdeed"; readonly at: number }
   | {
       readonly kind: "error";
       readonly doing: string;

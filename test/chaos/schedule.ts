@@ -26,28 +26,56 @@ export interface ScheduleOptions {
 /** The part of a run in which nothing may delay a living holder: there, every loss is a bug (G7). */
 const UNDELAYED_SHARE = 0.4;
 
+/** What delays no living holder. A kind that stands twice comes twice as often. */
+const HARMLESS: readonly PlannedFault["kind"][] = ["kill", "kill", "clock-step"];
+const DELAYING: readonly PlannedFault["kind"][] = ["kill", "stop", "stop", "stop", "clock-step", "full-disk"];
+
 /** One fault in this time, on average. */
 const MEAN_GAP_MS = 500;
 
 /** In order of time. Kills and clock steps throughout; stops and full disks after the undelayed part. */
 export function planFaults(random: SeededRandom, options: ScheduleOptions): PlannedFault[] {
   const faults: PlannedFault[] = [];
+  const harmless = new Deck(
+    random,
+    HARMLESS.filter((kind) => options.kinds.has(kind)),
+  );
+  const delaying = new Deck(
+    random,
+    DELAYING.filter((kind) => options.kinds.has(kind)),
+  );
   let diskFreeAt = 0;
   for (let atMs = random.between(0, MEAN_GAP_MS); atMs < options.forMs; atMs += random.between(0, 2 * MEAN_GAP_MS)) {
-    const mayDelay = atMs >= options.forMs * UNDELAYED_SHARE;
-    const kinds = deckOf(mayDelay, atMs >= diskFreeAt).filter((kind) => options.kinds.has(kind));
-    if (kinds.length === 0) continue;
-    const fault = drawFault(random, random.pick(kinds), atMs, options);
+    const deck = atMs < options.forMs * UNDELAYED_SHARE ? harmless : delaying;
+    const fault = drawFault(random, deck.deal(atMs < diskFreeAt ? "full-disk" : undefined), atMs, options);
     if (fault.kind === "full-disk") diskFreeAt = atMs + fault.forMs;
     faults.push(fault);
   }
   return faults;
 }
 
-/** A kind that stands twice is drawn twice as often. */
-function deckOf(mayDelay: boolean, diskIsFree: boolean): PlannedFault["kind"][] {
-  if (!mayDelay) return ["kill", "kill", "clock-step"];
-  return ["kill", "stop", "stop", "stop", "clock-step", ...(diskIsFree ? (["full-disk"] as const) : [])];
+/** Dealt out to the last card before it is shuffled anew, so that chance keeps no kind out of a run. */
+class Deck {
+  readonly #random: SeededRandom;
+  readonly #cards: readonly PlannedFault["kind"][];
+  #left: PlannedFault["kind"][] = [];
+
+  constructor(random: SeededRandom, cards: readonly PlannedFault["kind"][]) {
+    this.#random = random;
+    this.#cards = cards;
+  }
+
+  /** @param not what cannot be done now; it stays in the deck */
+  deal(not: PlannedFault["kind"] | undefined): PlannedFault["kind"] {
+    const allowed = this.#left.filter((kind) => kind !== not);
+    if (allowed.length === 0) {
+      this.#left.push(...this.#cards);
+      allowed.push(...this.#cards.filter((kind) => kind !== not));
+    }
+    const dealt = this.#random.pick(allowed);
+    this.#left.splice(this.#left.indexOf(dealt), 1);
+    return dealt;
+  }
 }
 
 function drawFault(

@@ -13,6 +13,8 @@ export interface SlotOptions {
   /** Where journals and errors go. */
   readonly directory: string;
   readonly random: SeededRandom;
+  /** Put before the command of every life: where else it runs, or with what. It must become the command. */
+  readonly prefix?: readonly string[];
   readonly settings: Omit<WorkerSettings, "process" | "journalPath" | "seed">;
 }
 
@@ -85,7 +87,7 @@ export class Slot {
   }
 
   #start(): void {
-    const { number, directory, python, random, settings } = this.#options;
+    const { number, directory, python, random, prefix = [], settings } = this.#options;
     const name = `${number}.${this.#processes.length + 1}`;
     this.#processes.push(name);
     const told: WorkerSettings = {
@@ -96,7 +98,8 @@ export class Slot {
     };
     const worker = fileURLToPath(new URL(python === null ? "worker.ts" : "python_worker.py", import.meta.url));
     const errors = openSync(join(directory, `${name}.stderr`), "w");
-    const child = spawn(python?.executable ?? process.execPath, [worker, JSON.stringify(told)], {
+    const command = [...prefix, python?.executable ?? process.execPath, worker, JSON.stringify(told)];
+    const child = spawn(command[0] ?? "", command.slice(1), {
       stdio: ["pipe", "ignore", errors],
       env: { ...process.env, ...(python?.env ?? this.#clockEnv()) },
     });

@@ -10,6 +10,7 @@ export interface Coverage {
   readonly jeopardies: number;
   readonly writesAccepted: number;
   readonly writesRefused: number;
+  readonly misdeeds: number;
   readonly incrementsAcknowledged: number;
   readonly incrementsUnknown: number;
   readonly kills: number;
@@ -19,7 +20,10 @@ export interface Coverage {
   readonly storageErrors: number;
 }
 
-export function coverageOf(history: History): Coverage {
+/** What is known of a run while it goes on. */
+export type Seen = Pick<History, "journals" | "faults" | "resource">;
+
+export function coverageOf(history: Seen): Coverage {
   const count = (kind: Parameters<typeof eventsOf>[1]): number =>
     history.journals.reduce((sum, journal) => sum + eventsOf(journal, kind).length, 0);
   const faults = (kind: string): number => history.faults.filter((fault) => fault.kind === kind).length;
@@ -33,6 +37,7 @@ export function coverageOf(history: History): Coverage {
     jeopardies: count("jeopardy"),
     writesAccepted: history.resource.filter((decision) => decision.accepted).length,
     writesRefused: history.resource.filter((decision) => !decision.accepted).length,
+    misdeeds: count("misdeed"),
     incrementsAcknowledged: count("increment-acknowledged"),
     incrementsUnknown: count("increment-unknown"),
     kills: faults("kill"),
@@ -44,7 +49,7 @@ export function coverageOf(history: History): Coverage {
 }
 
 /** From each kill of a holder to the next grant of its name, where somebody was waiting for it at the kill. */
-function takeoverDelaysMs(history: History): number[] {
+function takeoverDelaysMs(history: Seen): number[] {
   const lives = grantLives(history);
   return history.faults
     .filter((fault) => fault.kind === "kill")

@@ -3,6 +3,7 @@ export interface WorkerSettings {
   /** Its journal's name in the run. */
   readonly process: string;
   readonly journalPath: string;
+  /** As `openRegistry` takes it. */
   readonly registryPath: string;
   readonly resourcePath: string;
   /** The names that all workers contend for. */
@@ -13,6 +14,8 @@ export interface WorkerSettings {
   /** How many things it does at once. */
   readonly loops: number;
   readonly misbehaviour: Misbehaviour | null;
+  /** Whether all its holds last for a TTL and more, and not a few of them. Default false. */
+  readonly holdsLong?: boolean;
 }
 
 /**
@@ -21,8 +24,8 @@ export interface WorkerSettings {
  * - `always-held`: samples say `held` after a loss too
  * - `no-token`: writes to the guarded resource show no token
  * - `idle-increment`: acknowledges increments that it did not make
- * - `other-file`: uses a registry file of its own, so that it excludes nobody
- * - `revoke-now`: frees names that others hold, as an operator may at his own risk
+ * - `other-file`: was given the location of another registry, so that it excludes nobody
+ * - `revoke-now`: frees names that others hold, as an operator may at his own risk, and takes them
  */
 export const MISBEHAVIOURS = ["always-held", "no-token", "idle-increment", "other-file", "revoke-now"] as const;
 export type Misbehaviour = (typeof MISBEHAVIOURS)[number];

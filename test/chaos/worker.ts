@@ -44,11 +44,11 @@ class Worker {
     const { stopping, settings } = this.#context;
     while (!stopping.aborted) {
       this.#count += 1;
-      if (settings.misbehaviour === "revoke-now") await this.#robHolderOf(this.#pickName());
       // Every worker does both at least once, however short its life.
       const turn = this.#count === 1 ? INCREMENT_TURN : this.#count === 2 ? CLAIM_TURN : this.#random.next();
       if (turn < 0.15) await this.#lookUp(this.#pickName());
       else if (turn < 0.4) await this.#increment(this.#pickName());
+      else if (settings.misbehaviour === "revoke-now") await this.#rob();
       else await this.#claim(this.#random.chance(0.1) ? `once ${this.#label} ${this.#count}` : this.#pickName());
       await sleep(this.#random.between(0, 30));
     }
@@ -58,18 +58,26 @@ class Worker {
     return this.#random.pick(this.#context.settings.names);
   }
 
-  async #robHolderOf(name: string): Promise<void> {
+  /** Of what others hold, frees one and takes it. */
+  async #rob(): Promise<void> {
+    const { registry, settings, journal } = this.#context;
     try {
-      await this.#context.registry.revoke(name, { reason: "chaos", now: true });
+      const entries = await Promise.all(settings.names.map((name) => registry.entry(name)));
+      const victim = entries.find(
+        (found) => found?.state.kind === "held" && registry.claimed(found.name) === undefined,
+      );
+      if (victim == null) return;
+      await registry.revoke(victim.name, { reason: "chaos", now: true });
+      if (await this.#claim(victim.name, 0)) journal.write({ kind: "misdeed", at: bootClockMs() });
     } catch (error) {
       this.#journalFault("revoke", error);
     }
   }
 
-  async #claim(name: string): Promise<void> {
-    const { registry, journal, stopping } = this.#context;
+  /** @returns whether it was granted; then it has ended again */
+  async #claim(name: string, waitMs = this.#random.pick([0, 0, 300, 1_000, 4_000])): Promise<boolean> {
+    const { registry, journal, stopping, settings } = this.#context;
     const claim = `${this.#label}#${this.#count}`;
-    const waitMs = this.#random.pick([0, 0, 300, 1_000, 4_000]);
     const patience = this.#random.chance(0.1) ? [AbortSignal.timeout(Math.ceil(this.#random.between(1, 500)))] : [];
     const askedAt = bootClockMs();
     journal.write({ kind: "claim-asked", claim, name, at: askedAt });
@@ -79,11 +87,13 @@ class Worker {
     } catch (error) {
       journal.write({ kind: "claim-refused", claim, name, code: codeOf(error), askedAt, at: bootClockMs() });
       this.#journalFault("claim", error);
-      return;
+      return false;
     }
     const { id, token } = granted;
     journal.write({ kind: "claim-granted", claim, name, id, token, askedAt, at: bootClockMs() });
+    if (settings.misbehaviour === "other-file") journal.write({ kind: "misdeed", at: bootClockMs() });
     await new Hold(this.#context, this.#random, claim, granted).run();
+    return true;
   }
 
   async #lookUp(name: string): Promise<void> {
@@ -107,7 +117,8 @@ class Worker {
       const before = (await registry.entry(name))?.entry.metadata[this.#label] ?? 0;
       journal.write({ kind: "increment-asked", ...about, at: bootClockMs() });
       isAsked = true;
-      if (settings.misbehaviour !== "idle-increment") {
+      if (settings.misbehaviour === "idle-increment") journal.write({ kind: "misdeed", at: bootClockMs() });
+      else {
         await registry.resolve(name, { type: "node", metadata: { [this.#label]: Number(before) + 1 } });
       }
       journal.write({ kind: "increment-acknowledged", ...about, at: bootClockMs() });
@@ -141,8 +152,7 @@ async function main(settings: WorkerSettings): Promise<void> {
   process.stdin.once("end", () => process.exit(1)).resume();
 
   const { ttlMs, heartbeatMs, registryPath } = settings;
-  const path = settings.misbehaviour === "other-file" ? `${registryPath}.other` : registryPath;
-  const registry = await openRegistry(path, { lockTtlMs: ttlMs, heartbeatIntervalMs: heartbeatMs });
+  const registry = await openRegistry(registryPath, { lockTtlMs: ttlMs, heartbeatIntervalMs: heartbeatMs });
   const resource = new ResourceClient(settings.resourcePath);
   const context = { settings, registry, resource, journal, stopping: stopping.signal };
   const random = new SeededRandom(settings.seed);

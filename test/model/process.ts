@@ -1,10 +1,10 @@
 import { isNameholdError } from "../../src/core/errors.js";
+import type { Clock } from "../../src/core/timing.js";
 import type { Claim } from "../../src/registry/claim.js";
 import { LockManager } from "../../src/registry/lock-manager.js";
 import { Registry } from "../../src/registry/registry.js";
 import type { Store } from "../../src/stores/store.js";
 import { FaultyStore, type FaultyVerb, type Pause } from "../../src/testing/faulty-store.js";
-import type { ManualClock } from "../../src/testing/manual-clock.js";
 import { PausableClock } from "./pausable-clock.js";
 
 /** A claim that was given, and what was seen of it. */
@@ -43,10 +43,10 @@ export class LabProcess {
   readonly #clock: PausableClock;
   #hanging: Pause[] = [];
 
-  constructor(store: Store, clock: ManualClock) {
+  constructor(store: Store, clock: Clock) {
     this.#clock = new PausableClock(clock);
     this.faults = new FaultyStore(store);
-    this.registry = new Registry("memory", this.faults, new LockManager({ clock: this.#clock }));
+    this.registry = new Registry("the model's", this.faults, new LockManager({ clock: this.#clock }));
   }
 
   get instance(): string {

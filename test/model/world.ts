@@ -1,25 +1,45 @@
-import { MemoryStore } from "../../src/stores/memory/memory-store.js";
-import { ManualClock } from "../../src/testing/manual-clock.js";
+import type { Store } from "../../src/stores/store.js";
+import type { ModelFixture, ModelHarness } from "./harness.js";
 import { ObservedStore } from "./observed-store.js";
 import { type Asked, LabProcess } from "./process.js";
 import { ReferenceModel, type Role } from "./reference-model.js";
+import { RuleClock } from "./rule-clock.js";
+import { Traffic } from "./traffic.js";
 
 export const PROCESS_COUNT = 3;
 export const NAMES = ["arm", "__proto__", ""] as const;
 export const LONGEST_WAIT_MS = 60_000;
 const TTL_MS = 30_000;
+/** Whatever was asked must have been answered after so many turns of the event loop. */
+const TURNS_MAX = 10_000;
 
 /** Some processes and an operator around one store, and what must be true of them at every moment. */
 export class World {
-  readonly clock = new ManualClock();
+  readonly clock: RuleClock;
   readonly model = new ReferenceModel();
   readonly operator: LabProcess;
-  readonly #store = new MemoryStore(this.clock);
+  readonly #fixture: ModelFixture;
+  readonly #traffic: Traffic;
+  /** Looks on, and does nothing. */
+  readonly #store: Store;
+  /** Each process's own. */
+  readonly #stores = new Map<LabProcess, Store>();
   readonly #processes: LabProcess[];
   readonly #dead: LabProcess[] = [];
   readonly #violations: unknown[] = [];
 
-  constructor() {
+  static async open(harness: ModelHarness): Promise<World> {
+    const traffic = new Traffic();
+    const clock = new RuleClock(() => settle(traffic, fixture));
+    const fixture = await harness.open(clock);
+    return new World(clock, fixture, traffic);
+  }
+
+  private constructor(clock: RuleClock, fixture: ModelFixture, traffic: Traffic) {
+    this.clock = clock;
+    this.#fixture = fixture;
+    this.#traffic = traffic;
+    this.#store = fixture.connect();
     this.operator = this.#start("operator");
     this.#processes = Array.from({ length: PROCESS_COUNT }, () => this.#start("process"));
   }
@@ -34,7 +54,7 @@ export class World {
   kill(index: number): void {
     const process = this.process(index);
     process.stop();
-    this.#store.kill(process.instance);
+    this.#fixture.kill(this.#storeOf(process), process.registry.lockManager.holder);
     this.model.kill(process.instance);
     this.#dead.push(process);
     this.#processes[index] = this.#start("process");
@@ -85,13 +105,25 @@ export class World {
       process.hangNoMore();
       process.goOn();
     }
-    await Promise.allSettled(all.map(({ registry }) => registry.close()));
+    const closed = Promise.allSettled([this.#store.close(), ...all.map(({ registry }) => registry.close())]);
+    while ((await Promise.race([closed, this.#fixture.stir()])) === undefined);
+    await this.#fixture.dispose();
   }
 
   #start(role: Role): LabProcess {
     const { model, clock } = this;
+    const traffic = this.#traffic;
     const onViolation = (error: unknown): void => void this.#violations.push(error);
-    return new LabProcess(new ObservedStore(this.#store.another(), { model, clock, role, onViolation }), clock);
+    const store = this.#fixture.connect();
+    const process = new LabProcess(new ObservedStore(store, { model, clock, traffic, role, onViolation }), clock);
+    this.#stores.set(process, store);
+    return process;
+  }
+
+  #storeOf(process: LabProcess): Store {
+    const store = this.#stores.get(process);
+    if (store === undefined) throw new RangeError("this process is of another world");
+    return store;
   }
 
   /** G4: who believes to hold the name does; who has stopped believing never does again. G2 follows from it. */
@@ -131,4 +163,14 @@ export class World {
     const isSame = ids.size === expected.size && [...expected].every(([name, id]) => ids.get(name) === id);
     if (!isSame) this.#violations.push(new Error("G1: the names have other ids than they were given"));
   }
+}
+
+/** Until all that was asked has been answered, and nobody has asked for more because of it. */
+async function settle(traffic: Traffic, fixture: ModelFixture): Promise<void> {
+  for (let turn = 0; turn < TURNS_MAX; turn += 1) {
+    const { begun } = traffic;
+    await fixture.stir();
+    if (traffic.isQuiet && traffic.begun === begun) return;
+  }
+  throw new Error(`G12: there is no end to what was asked of the store, after ${TURNS_MAX} turns of the event loop`);
 }
