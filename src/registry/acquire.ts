@@ -13,6 +13,7 @@ import type { ChangePart, Store } from "../stores/store.js";
 import { endingOf } from "./ending.js";
 import type { GrantTurns } from "./grant-turns.js";
 import type { Observer } from "./observer.js";
+import { pause } from "./pause.js";
 import { Wakeup } from "./wakeup.js";
 
 /** Whom a waiter waits for. */
@@ -59,6 +60,9 @@ export interface AcquireContext {
 
 const NEVER_TOLD: Ending = { how: "released", detail: "the reply to its grant was lost" };
 
+/** How long a waiter lets a store alone that cannot be reached. */
+const OUTAGE_PAUSE_MS = 500;
+
 /** How long a waiter trusts that the store wakes it; then it looks by itself. */
 const LOOK_AGAIN_MS = 5_000;
 
@@ -98,23 +102,39 @@ class Attempt {
   }
 
   async run(): Promise<Acquired> {
-    const { store, clock, observer } = this.#context;
+    const { store } = this.#context;
     const { name } = this.#request;
-    let snapshot = this.#request.known ?? (await store.read(name));
+    let snapshot = this.#request.known;
     for (;;) {
       this.#throwIfAborted();
-      this.#checkType(snapshot);
-      const decision = decideClaim(snapshot, this.#queued ? this.#ticket : undefined, observer.watchedMs(snapshot));
       try {
-        const answer = await this.#act(snapshot, decision);
+        snapshot ??= await store.read(name);
+        const answer = await this.#step(snapshot);
         if ("token" in answer) return answer;
         snapshot = answer;
       } catch (error) {
-        // A busy store has already used up its own time; who has more waits on.
-        if (!isNameholdError(error, "busy") || clock.monotonicMs() >= this.#giveUpAt) throw error;
-        snapshot = await store.read(name);
+        await this.#outlast(error);
+        snapshot = undefined;
       }
     }
+  }
+
+  #step(snapshot: Snapshot): Promise<Acquired | Snapshot> {
+    this.#checkType(snapshot);
+    const watchedMs = this.#context.observer.watchedMs(snapshot);
+    return this.#act(snapshot, decideClaim(snapshot, this.#queued ? this.#ticket : undefined, watchedMs));
+  }
+
+  /** Who has time left waits for a store that is busy, or cannot be reached, too. @throws what cannot be waited for */
+  async #outlast(error: unknown): Promise<void> {
+    const { clock } = this.#context;
+    const leftMs = this.#giveUpAt - clock.monotonicMs();
+    if (!isNameholdError(error, "busy", "unreachable") || leftMs <= 0) throw error;
+    // What was listened to may have ended with the outage.
+    this.#wakeup?.[Symbol.dispose]();
+    this.#wakeup = undefined;
+    // A busy store has already used up its own time.
+    if (error.code === "unreachable") await pause(clock, Math.min(OUTAGE_PAUSE_MS, leftMs), this.#request.signal);
   }
 
   #act(snapshot: Snapshot, decision: ClaimDecision): Promise<Acquired | Snapshot> {

@@ -67,7 +67,10 @@ async function openPostgresRegistry(location: string, lockManager: LockManager, 
   const surroundings = { env: process.env, home: homedir(), userName: userInfo().username };
   const { timeoutMs: ownTimeoutMs = timeoutMs, ...settings } = parsePostgresLocation(location, surroundings);
   const { openPostgresStore } = await import("../stores/postgres/postgres-store.js");
-  const store = await openPostgresStore(settings, { clock: lockManager.clock, timeoutMs: ownTimeoutMs });
+  const store = await openPostgresStore(settings, {
+    clock: lockManager.clock,
+    timeoutMs: answeredWithin(ownTimeoutMs, lockManager),
+  });
   return new Registry(store.location, store, lockManager);
 }
 
@@ -75,8 +78,17 @@ async function openEtcdRegistry(location: string, lockManager: LockManager, time
   const readText = (path: string): string => readFileSync(expandHome(path, homedir()), "utf8");
   const settings = parseEtcdLocation(location, { env: process.env, readText });
   const { EtcdStore } = await import("../stores/etcd/etcd-store.js");
-  const store = new EtcdStore({ ...settings, clock: lockManager.clock, timeoutMs });
+  const store = new EtcdStore({
+    ...settings,
+    clock: lockManager.clock,
+    timeoutMs: answeredWithin(timeoutMs, lockManager),
+  });
   return new Registry(store.location, store, lockManager);
+}
+
+/** A heartbeat that gets no answer must leave the time for another. */
+function answeredWithin(timeoutMs: number, { lockTtlMs }: LockManager): number {
+  return Math.min(timeoutMs, Math.ceil(lockTtlMs / 3));
 }
 
 export function openFileRegistry(

@@ -124,10 +124,30 @@ describe("a waiter", () => {
     await held.release();
     const given = await first?.claim;
     expect(given?.held).toBe(true);
-    second.store.failNext("read", { kind: "refuse", code: "unreachable" });
+    second.store.failNext("read", { kind: "refuse", code: "storage-failed" });
     await given?.release();
-    await expect(claim).rejects.toMatchObject({ code: "unreachable" });
+    await expect(claim).rejects.toMatchObject({ code: "storage-failed" });
     expect(await queueIn(lab)).toEqual([]);
+  });
+
+  it("waits out a store that cannot be reached, for as long as it has time, and says so at its end [G11, G12]", async () => {
+    const { lab, held, waiters } = await queueOf(1);
+    const [first] = waiters;
+    const store = first?.process.store ?? expect.fail();
+    store.planFault = () => ({ kind: "refuse", code: "unreachable" });
+    await held.release();
+    await lab.clock.advance(5_000);
+    store.planFault = () => undefined;
+    await lab.clock.advance(500);
+    expect((await first?.claim)?.held).toBe(true);
+    const late = lab.open();
+    late.store.planFault = () => ({ kind: "refuse", code: "unreachable" });
+    const claim = late.claim("robot", { waitMs: 3_000 });
+    const failure = expect(claim).rejects.toMatchObject({ code: "unreachable" });
+    await lab.clock.advance(2_999);
+    expect(lab.clock.timersPending).toBeGreaterThan(0);
+    await lab.clock.advance(1);
+    await failure;
   });
 });
 
