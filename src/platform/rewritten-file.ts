@@ -23,14 +23,17 @@ export class RewrittenFile {
    * Opens the file and makes it as long as `bytes` at least, with zeros behind what it holds: a later write of no more
    * then needs no room on the disk.
    *
-   * @throws NameholdError `storage-failed` (also for a link, or what is no file, in its place), `read-only`, `unreachable`
+   * @throws NameholdError `storage-failed` (also for a link of any kind, or what is no file, in its place), `read-only`, `unreachable`
    */
   static open(path: string, bytes: number): RewrittenFile {
     try {
       const fd = openExisting(path) ?? create(path);
       try {
         const stats = fstatSync(fd);
-        if (!stats.isFile()) throw new NameholdError("storage-failed", `Cannot write ${path}: it is not a file.`);
+        // Under a second name it may be somebody else's.
+        if (!stats.isFile() || stats.nlink !== 1) {
+          throw new NameholdError("storage-failed", `Cannot write ${path}: it is not a file of its own.`);
+        }
         if (stats.size < bytes) writeAll(fd, new Uint8Array(bytes + bytes / 4 - stats.size), stats.size);
       } catch (failure) {
         closeSync(fd);

@@ -103,7 +103,10 @@ describe.concurrent("names", () => {
   test("recover shows damage, and new names are made again once it is accepted [G8]", async ({ lab }) => {
     await lab.run("run", "arm", "--", "true");
     const { stdout: id } = await lab.run("resolve", "arm");
-    expect(await lab.run("recover")).toMatchObject({ status: 0, stdout: "Nothing is damaged.\n" });
+    expect(await lab.run("recover")).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^Nothing is damaged: every entry can be read\./),
+    });
 
     truncateSync(lab.path, 100);
     expect((await lab.run("resolve", "arm")).stdout).toBe(id);

@@ -37,7 +37,12 @@ async function recover(options: RecoverOptions): Promise<void> {
   if (report !== null && !accepted) process.exitCode = FAILURES.damaged.exitStatus;
   if (options.json === true)
     printJson({ damaged: report !== null, accepted, ...(report === null ? {} : reportJson(report)) });
-  else if (report === null) print(printable(whyEmpty ?? "Nothing is damaged."));
+  else if (report === null)
+    print(
+      printable(
+        whyEmpty ?? "Nothing is damaged: every entry can be read. To look at all that is kept: namehold doctor",
+      ),
+    );
   else print(describe(report, accepted));
 }
 

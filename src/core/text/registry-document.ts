@@ -217,16 +217,18 @@ function newSlot(before: string, value: string, after: string): Slot {
 /** Neighbours in one source, most of a file, are copied as one piece. */
 function joinSlots(slots: Iterable<Slot>): string {
   const pieces: string[] = [];
-  let run: Slot | undefined;
+  let source = "";
+  let start = 0;
+  let end = -1;
   for (const slot of slots) {
-    if (run && slot.start === run.end + 1 && slot.source === run.source) {
-      run = { ...run, end: slot.end };
+    if (end !== -1 && slot.start === end + 1 && slot.source === source) {
+      end = slot.end;
       continue;
     }
-    if (run) pieces.push(run.source.slice(run.start, run.end));
-    run = slot;
+    if (end !== -1) pieces.push(source.slice(start, end));
+    ({ source, start, end } = slot);
   }
-  if (run) pieces.push(run.source.slice(run.start, run.end));
+  if (end !== -1) pieces.push(source.slice(start, end));
   return pieces.join(",");
 }
 

@@ -252,18 +252,18 @@ function offer(work: Work, part: Part<"offer">): void {
 
 /** @throws RegistryError `already-exists`: two names never share an ID @see docs/SPEC.md#G2 */
 function checkGivenIds(work: Work, { parts }: Change): void {
-  const puts = parts.filter((part) => part.kind === "put");
-  const given = puts.filter(({ expect, write }) => write.source !== undefined || expect === "absent");
-  // A search for a new ID is all that a new name costs: to read the IDs of all names takes much longer.
-  const mayBeShared = given.map(({ write }) => write.source !== undefined || mayBeTaken(work, write.id ?? ""));
-  if (!mayBeShared.includes(true)) return;
+  const given = parts
+    .filter((part) => part.kind === "put")
+    .filter(({ expect, write }) => write.source !== undefined || expect === "absent")
+    .map(({ name, write: { id = "", source } }) => ({ name, id: source === undefined ? id : entryIdOf(source) }));
+  // A search for each ID is all that it costs: to read the IDs of all names takes much longer.
+  if (!given.map(({ id }) => mayBeTaken(work, id)).includes(true)) return;
   const { document } = work;
   const replaced = new Set([...given, ...parts.filter(({ kind }) => kind === "remove")].map(({ name }) => name));
   const owners = new Map<string, string>();
   for (const name of document.names())
     if (!replaced.has(name)) owners.set(entryIdOf(document.entryText(name) ?? ""), name);
-  for (const { name, write } of given) {
-    const id = write.source === undefined ? (write.id ?? "") : entryIdOf(write.source);
+  for (const { name, id } of given) {
     const owner = owners.get(id);
     if (owner !== undefined) {
       throw new RegistryError(

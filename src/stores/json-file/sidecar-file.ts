@@ -6,6 +6,7 @@
 import { isNameholdError } from "../../core/errors.js";
 import { appendLines } from "../../platform/append-file.js";
 import { readFileOrAbsent, replaceFile } from "../../platform/atomic-file.js";
+import { statsAt } from "../../platform/file-stats.js";
 
 export interface SidecarWriteOptions {
   /** Whether it is on the disk when this returns. */
@@ -27,24 +28,25 @@ export class SidecarFile {
 
   /** @returns the record that counts; "" when there is none */
   read(): string {
-    const text = readFileOrAbsent(this.path)?.toString("utf8") ?? "";
-    this.#bytes = text.length;
-    return lastRecord(text);
+    const bytes = readFileOrAbsent(this.path);
+    this.#bytes = bytes?.length ?? 0;
+    return lastRecord(bytes?.toString("utf8") ?? "");
   }
 
   /** To be called under the file lock, after {@link read}. @throws as `replaceFile` */
   write(record: string, { durable, beforeWrite }: SidecarWriteOptions): void {
     const line = `${record}\n`;
     const hasRoom = this.#bytes > 0 && this.#bytes + line.length <= BYTES_MAX;
-    if (durable || !hasRoom || !this.#append(line, beforeWrite)) {
+    if (!durable && hasRoom && this.#append(line, beforeWrite)) this.#bytes += Buffer.byteLength(line);
+    else {
       replaceFile(this.path, line, { durable, keepLink: false, beforeRename: beforeWrite });
-      this.#bytes = 0;
+      this.#bytes = Buffer.byteLength(line);
     }
-    this.#bytes += line.length;
   }
 
-  /** @returns false where that cannot be: somebody has put a link in its place */
+  /** @returns false where that cannot be: somebody has put a link in its place, of whatever kind */
   #append(line: string, beforeWrite: () => void): boolean {
+    if (statsAt(this.path)?.nlink !== 1) return false;
     beforeWrite();
     try {
       appendLines(this.path, line);

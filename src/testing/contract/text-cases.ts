@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ulid } from "ulid";
 import { assertThrows, creation, done, putOn } from "./bench.js";
 import type { ContractCase } from "./harness.js";
 import { type Letters, lettersOf, membersOf } from "./json-letters.js";

@@ -54,6 +54,11 @@ export class LabFiles {
     return join(this.holders, "state.json");
   }
 
+  /** The last record of the sidecar. */
+  get state(): string {
+    return readFileSync(this.statePath, "utf8").trimEnd().split("\n").at(-1) ?? "";
+  }
+
   entry(name: string): EntryInFile | undefined {
     const { entries } = JSON.parse(this.text) as { readonly entries: Readonly<Record<string, EntryInFile>> };
     return Object.hasOwn(entries, name) ? entries[name] : undefined;

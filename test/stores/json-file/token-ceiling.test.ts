@@ -59,7 +59,7 @@ describe("a token", () => {
     const first = await tokenOf(lab, clock);
     const ceiling = readFileSync(ceilingOf(lab), "utf8");
     expect(Number(ceiling)).toBe(first + MINUTE_OF_TOKENS);
-    expect(JSON.parse(readFileSync(lab.statePath, "utf8"))).toMatchObject({ bootId: bootId(), lastToken: first });
+    expect(JSON.parse(lab.state)).toMatchObject({ bootId: bootId(), lastToken: first });
     clock.stepWall(-HOUR_MS);
     expect(await tokenOf(lab, clock)).toBe(first + 1);
     expect(readFileSync(ceilingOf(lab), "utf8")).toBe(ceiling);
@@ -79,6 +79,6 @@ function ceilingOf(lab: LabFiles): string {
 }
 
 function writeState(lab: LabFiles, changes: object): void {
-  const state = JSON.parse(readFileSync(lab.statePath, "utf8"));
+  const state = JSON.parse(lab.state);
   writeFileSync(lab.statePath, JSON.stringify({ ...state, ...changes }));
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/platform/clock.js";
 import { RegistryFile } from "../../../src/stores/json-file/registry-file.js";
+import type { Work } from "../../../src/stores/json-file/work.js";
 
 describe("the queue of turns of one process", () => {
   let directory: string;
@@ -31,4 +32,54 @@ describe("the queue of turns of one process", () => {
       expect(await later).toBe(2);
     },
   );
+
+  it("takes no more into one turn than is done in a moment, leaves the loop to others, and forgets nothing [G12]", async () => {
+    const turns = new Set<unknown>();
+    const slow = ({ reading }: Work): void => {
+      turns.add(reading);
+      const end = systemClock.monotonicMs() + 10;
+      while (systemClock.monotonicMs() < end);
+    };
+    let loops = 0;
+    const count = setInterval(() => {
+      loops += 1;
+    }, 1);
+    try {
+      await Promise.all(Array.from({ length: 20 }, () => file.inTurn(slow)));
+    } finally {
+      clearInterval(count);
+    }
+    expect(turns.size).toBeGreaterThanOrEqual(4);
+    expect(loops).toBeGreaterThanOrEqual(1);
+  });
+
+  it("shares one turn among all that is asked for in the same moment", async () => {
+    const works = await Promise.all(Array.from({ length: 10 }, () => file.inTurn((work) => work.reading)));
+    expect(new Set(works).size).toBe(1);
+  });
+
+  it("lets a heartbeat go before what has waited longer [G4]", async () => {
+    const order: string[] = [];
+    const claim = file.inTurn(() => order.push("claim"));
+    const beat = file.inTurn(
+      () => order.push("beat"),
+      () => undefined,
+    );
+    await Promise.all([claim, beat]);
+    expect(order).toEqual(["beat", "claim"]);
+  });
+
+  it("fails the one job that throws, though a turn is not enough for all", async () => {
+    const results = await Promise.allSettled(
+      Array.from({ length: 30 }, (_, n) =>
+        file.inTurn((work) => {
+          if (n === 7) throw new Error("mine alone");
+          work.identityChanged = true;
+          return n;
+        }),
+      ),
+    );
+    expect(results.filter(({ status }) => status === "rejected")).toHaveLength(1);
+    expect(results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []))).toHaveLength(29);
+  });
 });

@@ -7,6 +7,7 @@ import { RegistryDocument } from "../../../core/text/registry-document.js";
 import { type Clock, later } from "../../../core/timing.js";
 import { readFileOrAbsent } from "../../../platform/atomic-file.js";
 import { bootId } from "../../../platform/clock.js";
+import { statsAt } from "../../../platform/file-stats.js";
 import { lockPathsOf } from "../../../platform/lock-paths.js";
 import { whileNobodyWrites } from "../../../platform/lock-probe.js";
 import { resolveLinks } from "../../../platform/real-path.js";
@@ -15,6 +16,7 @@ import { type Assessment, assess, type Copy, readCopy } from "../damage.js";
 import type { RegistryFile } from "../registry-file.js";
 import type { RegistryFiles } from "../registry-files.js";
 import { Sidecar } from "../sidecar.js";
+import { SidecarFile } from "../sidecar-file.js";
 import { type HolderFile, readHolders } from "./holder-files.js";
 
 /** What was read, or why it could not be. */
@@ -136,8 +138,7 @@ function readRegistry({ path, copyPath }: RegistryFiles, clock: Clock): Registry
 }
 
 function readSidecar(path: string): Sidecar | undefined {
-  const bytes = readFileOrAbsent(path);
-  return bytes === undefined ? undefined : Sidecar.parse(bytes.toString("utf8"), bootId());
+  return statsAt(path) === undefined ? undefined : Sidecar.parse(new SidecarFile(path).read(), bootId());
 }
 
 function attempt<T>(read: () => T): Attempt<T> {
