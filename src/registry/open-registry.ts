@@ -4,12 +4,9 @@ import { homedir, userInfo } from "node:os";
 import { NameholdError } from "../core/errors.js";
 import { discoverRegistryPath, expandHome } from "../platform/registry-path.js";
 import { JsonFileStore } from "../stores/json-file/json-file-store.js";
-import { parseEtcdLocation } from "./etcd-location.js";
 import { checkMs } from "./hold-timing.js";
 import { LockManager } from "./lock-manager.js";
-import { parsePostgresLocation } from "./postgres-location.js";
 import { Registry } from "./registry.js";
-import { parseSqliteLocation } from "./sqlite-location.js";
 
 export interface OpenRegistryOptions {
   /** See LockManagerOptions. */
@@ -29,8 +26,7 @@ export interface OpenRegistryOptions {
  * - a path or `file:` URL of a registry file. When not given, the lab's own `.madsci/registry.json`, found as MADSci finds
  *   it: MADSCI_REGISTRY_PATH, else upwards from MADSCI_SETTINGS_DIR or the working directory
  * - `sqlite:PATH`, with `?durability=full`: every change is on the disk before it is told, and not those of identities alone
- * - `postgres://USER@HOST:PORT/DATABASE`; see {@link parsePostgresLocation}
- * - `etcd://HOST:PORT,HOST:PORT/PREFIX`; see {@link parseEtcdLocation}
+ * - `postgres://USER@HOST:PORT/DATABASE`, `etcd://HOST:PORT,HOST:PORT/PREFIX`: docs/stores.md has their parameters
  *
  * Nothing is asked of a server yet: one that cannot be reached is told of by the first call.
  *
@@ -57,6 +53,7 @@ export async function openRegistry(location?: string, options: OpenRegistryOptio
 // Stores are not loaded by those who do not use them.
 
 async function openSqliteRegistry(location: string, lockManager: LockManager, timeoutMs: number): Promise<Registry> {
+  const { parseSqliteLocation } = await import("./sqlite-location.js");
   const { path, durability } = parseSqliteLocation(location, (given) => expandHome(given, homedir()));
   const { SqliteStore } = await import("../stores/sqlite/sqlite-store.js");
   const store = new SqliteStore(path, { clock: lockManager.clock, timeoutMs, durability });
@@ -64,6 +61,7 @@ async function openSqliteRegistry(location: string, lockManager: LockManager, ti
 }
 
 async function openPostgresRegistry(location: string, lockManager: LockManager, timeoutMs: number): Promise<Registry> {
+  const { parsePostgresLocation } = await import("./postgres-location.js");
   const surroundings = { env: process.env, home: homedir(), userName: userInfo().username };
   const { timeoutMs: ownTimeoutMs = timeoutMs, ...settings } = parsePostgresLocation(location, surroundings);
   const { openPostgresStore } = await import("../stores/postgres/postgres-store.js");
@@ -75,6 +73,7 @@ async function openPostgresRegistry(location: string, lockManager: LockManager, 
 }
 
 async function openEtcdRegistry(location: string, lockManager: LockManager, timeoutMs: number): Promise<Registry> {
+  const { parseEtcdLocation } = await import("./etcd-location.js");
   const readText = (path: string): string => readFileSync(expandHome(path, homedir()), "utf8");
   const settings = parseEtcdLocation(location, { env: process.env, readText });
   const { EtcdStore } = await import("../stores/etcd/etcd-store.js");
