@@ -86,7 +86,7 @@ const directory = mkdtempSync(join(tmpdir(), "namehold-chaos-"));
 // A server that refuses to be root must get in.
 chmodSync(directory, 0o711);
 const interruption = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interruption.abort());
 
 const repeat = `npm run test:chaos -- --store ${given.store} --seed ${seed} --seconds ${seconds} --processes ${processes}`;
 
