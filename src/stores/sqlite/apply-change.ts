@@ -13,7 +13,7 @@ export interface Applied {
   /** False when a precondition failed; then nothing was changed. */
   readonly isDone: boolean;
   /** Each name that the change mentions, as it is now. */
-  readonly looked: ReadonlyMap<string, Looked>;
+  readonly looked: readonly Looked[];
   /** When. */
   readonly reading: Reading;
   readonly backup: string | undefined;
@@ -76,15 +76,11 @@ export function applyChange(tx: Transaction, { holder, parts, tokenFloor }: Chan
   });
   if (!draft.applyAll(parts)) {
     tx.last = last;
-    return { isDone: false, looked: lookAtAll(names, lookOnce), backup: undefined, reading };
+    return { isDone: false, looked: Array.from(names, lookOnce), backup: undefined, reading };
   }
   const written = writeDraft(tx, draft, { life, lookUp: lookOnce }, names);
   if (life !== null && locks !== undefined) noteLocks(tx, draft, { life, locks, lookUp: lookOnce });
   return { isDone: true, ...written, reading };
-}
-
-function lookAtAll(names: Iterable<string>, lookOnce: (name: string) => Looked): ReadonlyMap<string, Looked> {
-  return new Map(Array.from(names, (name) => [name, lookOnce(name)]));
 }
 
 function namesOf(part: ChangePart): readonly string[] {

@@ -242,10 +242,10 @@ export class SqliteStore implements Store {
     return own;
   }
 
-  #snapshots(looked: ReadonlyMap<string, Looked>, reading: Reading): ReadonlyMap<string, Snapshot> {
+  #snapshots(looked: readonly Looked[], reading: Reading): ReadonlyMap<string, Snapshot> {
     const context = this.#context(reading);
     const snapshots = new Map<string, Snapshot>();
-    for (const [name, one] of looked) snapshots.set(name, snapshotFrom(one, context));
+    for (const one of looked) snapshots.set(one.name, snapshotFrom(one, context));
     return snapshots;
   }
 

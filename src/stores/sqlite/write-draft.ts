@@ -16,7 +16,7 @@ const NONE: ReadonlySet<string> = new Set();
 
 export interface Written {
   /** Each name that was asked for, as it is now. */
-  readonly looked: ReadonlyMap<string, Looked>;
+  readonly looked: readonly Looked[];
   readonly backup: string | undefined;
 }
 
@@ -44,7 +44,7 @@ export function writeDraft(tx: Transaction, draft: Draft, base: WriteBase, names
     for (const name of new Set([...formers, ...queues])) if (!rows.has(name)) tx.log(name);
   }
   const looked = lookAgain(tx.sql, draft, base, { rows, names });
-  for (const one of looked.values()) tx.noteWritten(one);
+  for (const one of looked) tx.noteWritten(one);
   return { looked, backup };
 }
 
@@ -210,8 +210,8 @@ function lookAgain(
   draft: Draft,
   { lookUp }: WriteBase,
   { rows, names }: { readonly rows: ReadonlyMap<string, EntryRow | null>; readonly names: Iterable<string> },
-): ReadonlyMap<string, Looked> {
-  const again = new Map<string, Looked>();
+): readonly Looked[] {
+  const again: Looked[] = [];
   for (const name of names) {
     const before = lookUp(name);
     const written = rows.get(name);
@@ -220,7 +220,7 @@ function lookAgain(
     // A lock that was given up under a later name may have been the former one of this name.
     const former = kept === null || draft.forgotten.includes(kept.token) ? null : kept;
     const mayWait = row !== null && (row.waiters > 0 || draft.queueSteps.length > 0);
-    again.set(name, { name, row, former, queue: mayWait ? queueOf(sql, row.n) : [] });
+    again.push({ name, row, former, queue: mayWait ? queueOf(sql, row.n) : [] });
   }
   return again;
 }
