@@ -43,10 +43,12 @@ export class Claim extends EventEmitter<ClaimEvents> implements AsyncDisposable,
   readonly endsAtDeadline = true;
   readonly #clock: Clock;
   readonly #giveUp: (claim: Claim) => Promise<boolean>;
-  readonly #controller = new AbortController();
+  /** Made when somebody asks for the signal: it costs more than all else about a claim. */
+  #controller: AbortController | undefined;
   #deadline: MonotonicMs;
   #loss: Loss | null = null;
-  #ended = false;
+  /** Why it has ended; undefined while it is held. */
+  #end: (() => NameholdError) | undefined;
   #releasing: Promise<boolean> | undefined;
 
   /** Claims are made by `Registry.claim`. */
@@ -59,18 +61,18 @@ export class Claim extends EventEmitter<ClaimEvents> implements AsyncDisposable,
     this.#deadline = grant.deadline;
     this.#clock = clock;
     this.#giveUp = giveUp;
-    askBeforeAborted(this.#controller.signal, () => this.#expireIfDue());
   }
 
   /** Whether this process holds the name at this moment. Once false, false for ever. */
   get held(): boolean {
     this.#expireIfDue();
-    return !this.#ended;
+    return this.#end === undefined;
   }
 
   /** Aborts when the claim ends: by loss (`reason` is a RegistryLockError `lost`) or by its release (`closed`). */
   get signal(): AbortSignal {
     this.#expireIfDue();
+    this.#controller ??= this.#makeController();
     return this.#controller.signal;
   }
 
@@ -98,7 +100,7 @@ export class Claim extends EventEmitter<ClaimEvents> implements AsyncDisposable,
    */
   release(): Promise<boolean> {
     this.#expireIfDue();
-    this.#end(new NameholdError("closed", `The claim on ${quoteName(this.name)} was released.`, { name: this.name }));
+    this.#endWith(() => releasedError(this.name));
     this.#releasing ??= this.#giveUp(this).catch((error: unknown) => {
       this.#releasing = undefined;
       throw error;
@@ -120,7 +122,7 @@ export class Claim extends EventEmitter<ClaimEvents> implements AsyncDisposable,
 
   refreshed(deadline: MonotonicMs): void {
     this.#expireIfDue();
-    if (this.#ended) return;
+    if (this.#end !== undefined) return;
     this.#deadline = deadline;
     // Asked first: a process may hold a hundred thousand names, of which nobody listens to most.
     if (this.listenerCount("refreshed") > 0) {
@@ -133,21 +135,32 @@ export class Claim extends EventEmitter<ClaimEvents> implements AsyncDisposable,
   }
 
   lost(loss: Loss): void {
-    if (this.#ended) return;
+    if (this.#end !== undefined) return;
     this.#loss = loss;
-    this.#end(lossError(this.name, loss));
+    this.#endWith(() => lossError(this.name, loss));
     deliver(() => this.emit("lost", loss));
   }
 
   #expireIfDue(): void {
-    if (!this.#ended && this.#clock.monotonicMs() >= this.#deadline) this.lost({ reason: "expired" });
+    if (this.#end === undefined && this.#clock.monotonicMs() >= this.#deadline) this.lost({ reason: "expired" });
   }
 
-  #end(reason: NameholdError): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#controller.abort(reason);
+  #endWith(reason: () => NameholdError): void {
+    if (this.#end !== undefined) return;
+    this.#end = reason;
+    this.#controller?.abort(reason());
   }
+
+  #makeController(): AbortController {
+    const controller = new AbortController();
+    if (this.#end === undefined) askBeforeAborted(controller.signal, () => this.#expireIfDue());
+    else controller.abort(this.#end());
+    return controller;
+  }
+}
+
+function releasedError(name: string): NameholdError {
+  return new NameholdError("closed", `The claim on ${quoteName(name)} was released.`, { name });
 }
 
 const LOSS_TEXTS = {

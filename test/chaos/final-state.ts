@@ -44,7 +44,9 @@ function inDatabase(path: string): readonly Named[] {
   try {
     const health = db.pragma("integrity_check", { simple: true });
     if (health !== "ok") throw new Error(`The database is damaged: ${String(health)}`);
-    const rows = db.prepare("SELECT name, source FROM entries").all() as { name: string; source: string }[];
+    const rows = db
+      .prepare("SELECT name, coalesce(entries.source, texts.source) AS source FROM entries LEFT JOIN texts USING (n)")
+      .all() as { name: string; source: string }[];
     return rows.map(({ name, source }) => [name, JSON.parse(source) as RawEntry]);
   } finally {
     db.close();
