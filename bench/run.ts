@@ -19,13 +19,23 @@ import { reasons, scenarioTable, targetTable, textTable } from "./report/tables.
 import { contention } from "./scenarios/contention.ts";
 import { handOff } from "./scenarios/hand-off.ts";
 import { heartbeat } from "./scenarios/heartbeat.ts";
+import { manyProcesses } from "./scenarios/many-processes.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { startUp } from "./scenarios/start-up.ts";
 import { takeover } from "./scenarios/takeover.ts";
 import { grouped, uncontended } from "./scenarios/uncontended.ts";
 import { Servers } from "./servers/servers.ts";
 
-const SCENARIOS: readonly Scenario[] = [uncontended, grouped, heartbeat, handOff, takeover, contention, startUp];
+const SCENARIOS: readonly Scenario[] = [
+  uncontended,
+  grouped,
+  heartbeat,
+  handOff,
+  takeover,
+  contention,
+  startUp,
+  manyProcesses,
+];
 /** On a disk on all systems that follow the file system standard, and open to the user that PostgreSQL runs as. */
 const DIRECTORY = "/var/tmp";
 

@@ -7,7 +7,8 @@ import type { Bare, Calibration } from "./calibration.ts";
 
 /** As the store does it (connection.ts, transaction.ts), so that what is left between the two is code. */
 const CHECKPOINT_PAGES = 4_000;
-const PAIRS_PER_PRUNING = { changes: 512, holdsOfName: 64, holds: 256 };
+const PAIRS_PER_PRUNING = { changes: 512, holdsOfSubject: 64, holds: 256 };
+const INSTANCE = "01JD0000000000000000000INS";
 const SOURCE = `{"id":"01JD0000000000000000000000","component_type":"node","created_at":"2026-01-01T00:00:00.000000Z","last_seen":"2026-01-01T00:00:00.000000Z","metadata":{},"workcell_id":null,"lock":null}`;
 
 export const bareSqlite: Calibration = {
@@ -38,14 +39,14 @@ async function start(path: string, synchronous: "NORMAL" | "FULL"): Promise<Bare
   db.pragma("temp_store = MEMORY");
   for (const migration of MIGRATIONS) db.exec(migration);
   const sql = prepareStatements(db);
-  const life = Number(sql.insertHolder.run("instance", "clock", 1, 1).lastInsertRowid);
+  const life = Number(sql.insertHolder.run(INSTANCE, "clock", 1, 1).lastInsertRowid);
   const rows = new Map<string, number>();
   let last = 1;
   let pairs = 0;
   const acquire = (n: number, name: string): void => {
     sql.begin.run();
     last += 1;
-    sql.updateState.run(last, last, life, "instance", 1, "host", 30_000, last, last, last, last, 1, null, n);
+    sql.updateState.run(last, last, life, INSTANCE, 1, "host", 30_000, last, last, last, last, 1, null, n);
     sql.addChange.run(last, name);
     sql.commit.run();
   };
@@ -53,9 +54,9 @@ async function start(path: string, synchronous: "NORMAL" | "FULL"): Promise<Bare
     sql.begin.run();
     last += 1;
     sql.updateState.run(last, last, null, null, null, null, null, null, null, null, null, null, null, n);
-    sql.addHold.run(name, `id-${n}`, "instance", 1, "host", last, last, last, last, "released", null, 0);
+    sql.addHold.run(n, name, idAt(n), INSTANCE, 1, "host", last, last, last, last, "released", null, 0);
     sql.addChange.run(last, name);
-    if (pairs % PAIRS_PER_PRUNING.holdsOfName === 0) sql.pruneHoldsOfName.run(name, name);
+    if (pairs % PAIRS_PER_PRUNING.holdsOfSubject === 0) sql.pruneHoldsOfSubject.run(n, n);
     if (pairs % PAIRS_PER_PRUNING.holds === 0) sql.pruneHolds.run();
     if (pairs % PAIRS_PER_PRUNING.changes === 0) sql.pruneChanges.run();
     pairs += 1;
@@ -72,14 +73,18 @@ async function start(path: string, synchronous: "NORMAL" | "FULL"): Promise<Bare
       sql.begin.run();
       for (let n = 1; n <= population; n += 1) {
         const name = nameAt(n - 1);
-        sql.insertEntry.run(n, name, `01JD${String(n).padStart(22, "0")}`, "node", SOURCE);
-        sql.insertState.run(1, 1, null, null, null, null, null, null, null, null, null, null, null, n);
+        const lock = [null, null, null, null, null, null, null, null, null, null, null];
+        sql.insertEntry.run(n, name, idAt(n), "node", SOURCE, 0, null, 1, 1, ...lock);
         rows.set(name, n);
       }
       sql.commit.run();
     },
-    close: () => db.close(),
+    close: () => void db.close(),
   };
+}
+
+function idAt(n: number): string {
+  return `01JD${String(n).padStart(22, "0")}`;
 }
 
 /** From the build that is measured. */

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Peer } from "../peers/peer.ts";
-import type { ServerKind } from "../servers/server.ts";
+import type { ServerKind, Started } from "../servers/server.ts";
 import type { Servers } from "../servers/servers.ts";
 import { proveExclusion } from "./exclusion.ts";
 import { firstLine, NotMeasured } from "./row.ts";
@@ -19,6 +19,9 @@ export interface BenchOptions {
   readonly profileDirectory: string | undefined;
   readonly say: (text: string) => void;
 }
+
+/** What lies somewhere. */
+export type Placed = Pick<Peer, "needs" | "locate">;
 
 export interface Times {
   readonly ttlMs?: number;
@@ -57,7 +60,7 @@ export class Bench {
   }
 
   /** A new place for the peer's data. @throws NotMeasured when what it needs is missing */
-  async place(peer: Peer): Promise<string> {
+  async place(peer: Placed): Promise<string> {
     return this.#locate(peer, this.directory());
   }
 
@@ -101,6 +104,13 @@ export class Bench {
     }
   }
 
+  /** @throws NotMeasured when it is missing */
+  async server(kind: ServerKind): Promise<Started> {
+    const server = await this.#servers.get(kind);
+    if ("missing" in server) throw new NotMeasured(server.missing);
+    return server;
+  }
+
   /** Once a peer: that its lock excludes. @throws when it does not */
   prove(peer: Peer): Promise<void> {
     const proof = this.#proofs.get(peer.id) ?? proveExclusion(this, peer);
@@ -126,13 +136,11 @@ export class Bench {
     return directory;
   }
 
-  async #locate(peer: Peer, directory: string): Promise<string> {
+  async #locate(peer: Placed, directory: string): Promise<string> {
     return peer.locate(directory, peer.needs === undefined ? "" : await this.#urlOf(peer.needs));
   }
 
   async #urlOf(kind: ServerKind): Promise<string> {
-    const server = await this.#servers.get(kind);
-    if ("missing" in server) throw new NotMeasured(server.missing);
-    return server.url;
+    return (await this.server(kind)).url;
   }
 }

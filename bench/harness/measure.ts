@@ -5,10 +5,14 @@ import { type HoldArgs, type MeasureArgs, type Measured, nameAt, SAMPLES_MAX } f
 /** One operation on a name. What returns no promise is not awaited: that would cost more than some of them. */
 export type Run = (name: string) => unknown;
 
+/** What must follow an operation and is no part of it. */
+export type Undo = (result: unknown) => Promise<void>;
+
 /** Repeats the operation on names drawn at random, in as many lanes as asked, each with names of its own. */
-export async function measure(run: Run, args: MeasureArgs): Promise<Measured> {
+export async function measure(run: Run, args: MeasureArgs, undo?: Undo): Promise<Measured> {
   const { forMs, population, concurrency } = args;
   const samplesUs: number[] = [];
+  let undoneMs = 0;
   const startedAt = performance.now();
   const endAt = startedAt + forMs;
   const namesPerLane = Math.max(1, Math.floor(population / concurrency));
@@ -18,15 +22,19 @@ export async function measure(run: Run, args: MeasureArgs): Promise<Measured> {
       const name = nameAt(index + concurrency * random.below(namesPerLane));
       const before = performance.now();
       const done = run(name);
-      if (done instanceof Promise) await done;
-      samplesUs.push((performance.now() - before) * 1_000);
+      const result = done instanceof Promise ? await done : done;
+      const doneAt = performance.now();
+      samplesUs.push((doneAt - before) * 1_000);
+      if (undo === undefined) continue;
+      await undo(result);
+      undoneMs += performance.now() - doneAt;
     } while (performance.now() < endAt);
   };
   await Promise.all(Array.from({ length: concurrency }, (_, index) => lane(index)));
   return {
     samplesUs: thin(samplesUs, SAMPLES_MAX),
     operations: samplesUs.length,
-    elapsedMs: performance.now() - startedAt,
+    elapsedMs: performance.now() - startedAt - undoneMs / concurrency,
   };
 }
 

@@ -24,6 +24,10 @@ export interface Commands {
   increment: { args: IncrementArgs; result: Incremented };
   /** Participants take the name in turn, as often as they can, and note when. */
   chain: { args: ChainArgs; result: { links: readonly Link[] } };
+  /** Holders that this process simulates, each with names of its own, take them and begin to beat. */
+  gather: { args: GatherArgs; result: { tookMs: number } };
+  /** What became of the beats of those holders in so long a time. */
+  beats: { args: BeatsArgs; result: Beats };
   close: { args: Empty; result: null };
 }
 
@@ -46,7 +50,36 @@ export interface HoldArgs {
   readonly concurrency: number;
 }
 
-export type Operation = "pair" | "lookup" | "resolve";
+export interface GatherArgs {
+  readonly holders: number;
+  readonly namesEach: number;
+  readonly ttlMs: number;
+  readonly heartbeatMs: number;
+  /** How many names a change takes. */
+  readonly namesPerChange: number;
+  /** How many take their names at once. */
+  readonly concurrency: number;
+}
+
+export interface BeatsArgs {
+  readonly forMs: number;
+  /** Each holder in its time, or one after the other as fast as it goes. */
+  readonly pace: "in time" | "flat out";
+}
+
+export interface Beats {
+  /** Those that were answered. */
+  readonly answered: number;
+  readonly failed: number;
+  /** Names whose loss was told, or whose holder was without an answer until its deadline. */
+  readonly lost: number;
+  /** From the moment at which a beat was due to its answer. */
+  readonly lateMs: { readonly median: number; readonly p99: number; readonly max: number };
+  readonly elapsedMs: number;
+}
+
+/** `claim` is an acquire whose release is not measured. */
+export type Operation = "pair" | "claim" | "lookup" | "resolve";
 
 export interface MeasureArgs {
   readonly operation: Operation;

@@ -1,4 +1,4 @@
-/** How much is measured. A full run takes less than fifteen minutes on two cores, a quick one less than two. */
+/** How much is measured. A full run takes less than twenty minutes on two cores, a quick one less than two. */
 export interface Settings {
   readonly kind: "full" | "quick";
   readonly rounds: number;
@@ -23,8 +23,25 @@ export interface Settings {
   readonly targetBeats: number;
   readonly otherBeats: number;
   readonly namesHeldMax: number;
+  readonly manyProcesses: ManyProcesses;
   readonly startUps: number;
   readonly installs: boolean;
+}
+
+export interface Crowded {
+  readonly holders: number;
+  readonly namesEach: number;
+}
+
+/** Processes that one generator simulates on an engine. */
+export interface ManyProcesses {
+  readonly postgres: Crowded;
+  readonly etcd: Crowded;
+  readonly ttlMs: number;
+  readonly heartbeatMs: number;
+  readonly forMs: number;
+  /** And then for so long as fast as it goes. */
+  readonly flatOutForMs: number;
 }
 
 export const FULL: Settings = {
@@ -45,6 +62,14 @@ export const FULL: Settings = {
   targetBeats: 360,
   otherBeats: 5,
   namesHeldMax: 100_000,
+  manyProcesses: {
+    postgres: { holders: 10_000, namesEach: 100 },
+    etcd: { holders: 10_000, namesEach: 1 },
+    ttlMs: 30_000,
+    heartbeatMs: 10_000,
+    forMs: 20_000,
+    flatOutForMs: 3_000,
+  },
   startUps: 15,
   installs: true,
 };
@@ -67,6 +92,14 @@ export const QUICK: Settings = {
   targetBeats: 8,
   otherBeats: 2,
   namesHeldMax: 2_000,
+  manyProcesses: {
+    postgres: { holders: 200, namesEach: 20 },
+    etcd: { holders: 50, namesEach: 2 },
+    ttlMs: 6_000,
+    heartbeatMs: 2_000,
+    forMs: 4_000,
+    flatOutForMs: 500,
+  },
   startUps: 3,
   installs: false,
 };

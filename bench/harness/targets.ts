@@ -58,6 +58,11 @@ const STORES = [
   { id: "sqlite", title: "SQLite" },
 ];
 
+const ENGINES = [
+  { id: "postgres", title: "PostgreSQL" },
+  { id: "etcd", title: "etcd" },
+];
+
 export const TARGETS: readonly Target[] = [
   ratio(
     "SQLite pair ÷ the same writes as bare statements, 100 names",
@@ -114,6 +119,16 @@ export const TARGETS: readonly Target[] = [
   atMost("8 processes on SQLite, own names: worst wait", "ms", 70, ["contention/own/sqlite", "max"]),
   ...STORES.map(({ id, title }) =>
     atMost(`8 processes on ${title}, one name: lost updates`, "count", 0, [`contention/one/${id}`, "lost"]),
+  ),
+  ratio(
+    "PostgreSQL: claim of a known name ÷ one conditional UPDATE",
+    "claim/postgres",
+    "calibration/postgres-update",
+    2,
+  ),
+  ratio("etcd: claim of a known name ÷ one bare transaction", "claim/etcd", "calibration/etcd-transaction", 2),
+  ...ENGINES.map(({ id, title }) =>
+    atMost(`many processes on ${title}: names lost`, "count", 0, [`many-processes/${id}`, "lost"]),
   ),
   atMost("namehold --version", "ms", 120, ["start-up/version", "median"]),
   atMost("import of the library", "ms", 60, ["start-up/import/namehold", "median"]),

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Servers } from "../servers/servers.ts";
 
-const PACKAGES = ["proper-lockfile", "ioredis", "redlock", "pg", "koffi", "better-sqlite3"];
+const PACKAGES = ["proper-lockfile", "ioredis", "redlock", "pg", "etcd3", "koffi", "better-sqlite3"];
 
 export interface VersionInUse {
   readonly what: string;

@@ -7,16 +7,18 @@ import { CALIBRATIONS } from "../calibrations/index.ts";
 import { peerById } from "../peers/index.ts";
 import type { Grip, Locks } from "../peers/peer.ts";
 import { chain } from "./chain.ts";
+import { Crowd } from "./crowd.ts";
 import { increment } from "./increment.ts";
-import { holdNames, measure, type Run } from "./measure.ts";
+import { holdNames, measure, type Run, type Undo } from "./measure.ts";
 import { nowNs } from "./moment.ts";
 import { type RunningProfile, startProfile } from "./profiler.ts";
-import type { Args, CommandName, OpenArgs, Reply, Request, Result } from "./protocol.ts";
+import type { Args, CommandName, OpenArgs, Operation, Reply, Request, Result } from "./protocol.ts";
 import { usage } from "./usage.ts";
 
 interface Subject {
   readonly locks?: Locks;
-  readonly run: Readonly<Record<Args<"measure">["operation"], Run | undefined>>;
+  readonly run: Readonly<Record<Operation, Run | undefined>>;
+  readonly undo?: Readonly<Partial<Record<Operation, Undo>>>;
   readonly fill?: (population: number) => void | Promise<void>;
   close(): void | Promise<void>;
 }
@@ -26,6 +28,7 @@ type Handlers = { readonly [C in CommandName]: (args: Args<C>) => Promise<Result
 let opened: Subject | undefined;
 const grips = new Map<string, Grip>();
 let holding: readonly Grip[] = [];
+let crowd: Crowd | undefined;
 let profiler: RunningProfile | undefined;
 
 const handlers: Handlers = {
@@ -40,7 +43,7 @@ const handlers: Handlers = {
   async measure(args) {
     const run = subject().run[args.operation];
     if (run === undefined) throw new Error(`This subject cannot ${args.operation}.`);
-    return measure(run, args);
+    return measure(run, args, subject().undo?.[args.operation]);
   },
   async acquire({ name, as }) {
     const grip = await locks().acquire(name);
@@ -67,13 +70,26 @@ const handlers: Handlers = {
   usage: async () => usage(),
   increment: (args) => increment(locks(), args),
   chain: (args) => chain(locks(), args),
+  async gather(args) {
+    const { store } = locks();
+    if (store === undefined) throw new Error("This subject has no store.");
+    const startedAt = performance.now();
+    crowd = new Crowd(store, args);
+    await crowd.gather();
+    return { tookMs: performance.now() - startedAt };
+  },
+  async beats({ forMs, pace }) {
+    if (crowd === undefined) throw new Error("Nobody has been gathered.");
+    return pace === "in time" ? crowd.beatInTime(forMs) : crowd.beatFlatOut(forMs);
+  },
   async profile({ path }) {
     profiler = await startProfile(path);
     return null;
   },
   async close() {
     await profiler?.end();
-    await subject().close();
+    // To give up the names of a crowd takes longer than anything that is measured of it.
+    if (crowd === undefined) await subject().close();
     return null;
   },
 };
@@ -107,7 +123,7 @@ async function openSubject({ subject: id, ...options }: OpenArgs): Promise<Subje
   const calibration = CALIBRATIONS.find((one) => one.id === id);
   if (calibration !== undefined) {
     const bare = await calibration.start(options);
-    const none = { lookup: undefined, resolve: undefined };
+    const none = { claim: undefined, lookup: undefined, resolve: undefined };
     return { ...bare, run: { pair: (name) => bare.run(name), ...none } };
   }
   const connected = await peerById(id).connect?.(options);
@@ -116,9 +132,11 @@ async function openSubject({ subject: id, ...options }: OpenArgs): Promise<Subje
     locks: connected,
     run: {
       pair: async (name) => (await connected.acquire(name)).release(),
+      claim: (name) => connected.acquire(name),
       lookup: connected.lookup,
       resolve: connected.resolve,
     },
+    undo: { claim: (grip) => (grip as Grip).release() },
     ...(connected.fill === undefined ? {} : { fill: connected.fill }),
     close: () => connected.close(),
   };

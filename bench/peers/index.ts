@@ -1,7 +1,8 @@
-import { etcd } from "./etcd.ts";
+import { etcdLock } from "./etcd-lock.ts";
+import { etcd3 } from "./etcd3.ts";
 import { flock } from "./flock.ts";
 import { madsci } from "./madsci.ts";
-import { nameholdJson, nameholdSqlite, nameholdSqliteFull } from "./namehold.ts";
+import { nameholdEtcd, nameholdJson, nameholdPostgres, nameholdSqlite, nameholdSqliteFull } from "./namehold.ts";
 import { none } from "./none.ts";
 import type { Peer } from "./peer.ts";
 import { postgresAdvisory } from "./postgres-advisory.ts";
@@ -15,6 +16,8 @@ const PEERS: readonly Peer[] = [
   nameholdJson,
   nameholdSqlite,
   nameholdSqliteFull,
+  nameholdPostgres,
+  nameholdEtcd,
   properLockfile,
   flock,
   redis,
@@ -23,7 +26,8 @@ const PEERS: readonly Peer[] = [
   redlockAof,
   postgresAdvisory,
   postgresLease,
-  etcd,
+  etcdLock,
+  etcd3,
   madsci,
   none,
 ];

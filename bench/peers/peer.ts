@@ -1,3 +1,4 @@
+import type { Store } from "../../src/stores/store.ts";
 import type { ServerKind } from "../servers/server.ts";
 
 /** A kind of lock that a user could pick, as this package sees it. One file each; heavy modules load in `connect`. */
@@ -63,6 +64,8 @@ export interface Locks {
   readonly resolve?: (name: string) => Promise<unknown>;
   /** Makes the names of a population that are not there yet. */
   readonly fill?: (population: number) => Promise<void>;
+  /** What is under namehold, for processes that are simulated. */
+  readonly store?: Store;
   close(): Promise<void>;
 }
 

@@ -24,7 +24,7 @@ export const postgresLease: Peer = {
   waits: `tries again every ${RETRY_MS} ms`,
   pollMs: RETRY_MS,
   lossIsTold: true,
-  floor: "calibration/fdatasync",
+  floor: "calibration/postgres-update",
   death: {
     kind: "ttl",
     usual: { ttlMs: TTL_MS, heartbeatMs: TTL_MS / 3, why: "no default: namehold's and MADSci's 30 s" },

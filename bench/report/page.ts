@@ -12,7 +12,7 @@ export interface Page {
 
 const PAIR_CHART = "benchmarks-pairs.svg";
 const TAKEOVER_CHART = "benchmarks-takeover.svg";
-const OWN = ["json", "sqlite", "sqlite-full"];
+const OWN = ["json", "sqlite", "sqlite-full", "postgres", "etcd"];
 
 /** docs/benchmarks.md and its charts, of one run and nothing else. */
 export function makePage(run: RunResult): Page {
@@ -43,7 +43,7 @@ export function makePage(run: RunResult): Page {
     "## How to repeat it",
     "",
     "```sh",
-    "npm ci && npm run bench             # all of it, less than 15 minutes on two cores; writes this page",
+    "npm ci && npm run bench             # all of it, less than 20 minutes on two cores; writes this page",
     "npm run bench -- --quick            # less than 2 minutes; writes to .cache/bench/ only",
     "npm run bench -- --only hand-off    # rows whose id contains it",
     "npm run bench -- --profile pair/sqlite/100",

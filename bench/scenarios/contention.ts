@@ -15,9 +15,9 @@ const START_IN_MS = 200;
 
 const ONE_NAME = [
   ...["json", "sqlite", "sqlite-full", "proper-lockfile", "flock", "redis"],
-  ...["redlock", "postgres-advisory", "postgres-lease", "etcd", "madsci"],
+  ...["redlock", "postgres-advisory", "postgres-lease", "postgres", "etcd", "etcd-lock", "etcd3", "madsci"],
 ];
-const OWN_NAMES = ["json", "sqlite", "sqlite-full", "redis", "postgres-lease", "madsci"];
+const OWN_NAMES = ["json", "sqlite", "sqlite-full", "redis", "postgres-lease", "postgres", "etcd", "madsci"];
 
 type Names = "one" | "own";
 

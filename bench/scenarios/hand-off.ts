@@ -12,7 +12,7 @@ import type { Scenario } from "./scenario.ts";
 
 const PEERS = [
   ...["json", "sqlite", "sqlite-full", "proper-lockfile", "flock", "redis"],
-  ...["redlock", "postgres-advisory", "postgres-lease", "etcd", "madsci"],
+  ...["redlock", "postgres-advisory", "postgres-lease", "postgres", "etcd", "etcd-lock", "etcd3", "madsci"],
 ];
 const CROWD = 50;
 const CROWD_PROCESSES = 5;

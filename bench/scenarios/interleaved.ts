@@ -67,7 +67,7 @@ async function prepare(bench: Bench, cell: Cell): Promise<WorkerProcess> {
   if (population > bench.settings.populationMax) throw new NotMeasured(`--quick leaves ${population} names out`);
   const calibration = CALIBRATIONS.find((one) => one.id === subject);
   if (calibration !== undefined) {
-    const worker = await bench.start(subject, { location: calibration.locate(bench.directory()) });
+    const worker = await bench.start(subject, { location: await bench.place(calibration) });
     await worker.ask("fill", { population });
     return worker;
   }

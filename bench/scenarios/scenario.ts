@@ -1,7 +1,7 @@
 import type { Bench } from "../harness/bench.ts";
 import type { ScenarioResult } from "../harness/row.ts";
 
-/** One of the six questions. */
+/** One of the questions. */
 export interface Scenario {
   readonly id: string;
   /** The rows that it can make, whether they are wanted or not. */

@@ -44,7 +44,7 @@ const REPEATED: readonly Repeated[] = [
     prepare: async () => () => wallMs(process.execPath, ["--eval", "0"]),
   },
   imports("namehold", LIBRARY_PATH),
-  ...["proper-lockfile", "redlock", "ioredis", "pg"].map((name) => imports(name, name)),
+  ...["proper-lockfile", "redlock", "ioredis", "pg", "etcd3"].map((name) => imports(name, name)),
   {
     id: "start-up/import/madsci",
     title: "import madsci.common.registry (Python)",

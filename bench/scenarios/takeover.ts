@@ -10,7 +10,7 @@ import type { Peer, Times } from "../peers/peer.ts";
 import type { Scenario } from "./scenario.ts";
 
 const SEEN = ["json", "sqlite", "flock", "postgres-advisory"];
-const TTL = ["proper-lockfile", "redlock", "postgres-lease", "etcd", "madsci"];
+const TTL = ["proper-lockfile", "redlock", "postgres-lease", "postgres", "etcd", "etcd-lock", "etcd3", "madsci"];
 const SETTLE_MS = 100;
 /** How often a peer with a TTL is tried, all at once: they only wait. */
 const USUAL_TRIALS = 2;

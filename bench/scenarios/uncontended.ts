@@ -36,8 +36,11 @@ const PAIR_CELLS: readonly Cell[] = [
   ...pairs("redlock", SMALL),
   ...pairs("redlock-aof", SMALL),
   ...pairs("postgres-advisory", SMALL),
+  ...pairs("postgres", SMALL),
   ...pairs("postgres-lease", SMALL),
   ...pairs("etcd", SMALL),
+  ...pairs("etcd-lock", SMALL),
+  ...pairs("etcd3", SMALL),
   ...pairs("madsci", SMALL, MADSCI_MANY),
 ];
 
@@ -51,6 +54,14 @@ const LOOK_CELLS: readonly Cell[] = (["lookup", "resolve"] as const).flatMap((op
   })),
 );
 
+/** Of names that the process has had before: to a server, one round trip. */
+const CLAIM_CELLS: readonly Cell[] = ["postgres", "postgres-lease", "etcd", "etcd-lock", "etcd3"].map((id) => ({
+  ...cellOf(id, SMALL),
+  id: `claim/${id}`,
+  title: `${peerById(id).title}: acquire alone`,
+  operation: "claim",
+}));
+
 const GROUP_CELLS: readonly Cell[] = [
   "json",
   "sqlite",
@@ -62,21 +73,24 @@ const GROUP_CELLS: readonly Cell[] = [
   "redlock-aof",
   "postgres-advisory",
   "postgres-lease",
+  "postgres",
   "etcd",
+  "etcd-lock",
+  "etcd3",
 ].map((id) => ({ ...cellOf(id, GROUP_POPULATION), id: `group/${id}`, concurrency: GROUP }));
 
 export const uncontended: Scenario = {
   id: "uncontended",
-  rowIds: [...CALIBRATION_CELLS, ...PAIR_CELLS, ...LOOK_CELLS].map(({ id }) => id),
+  rowIds: [...CALIBRATION_CELLS, ...PAIR_CELLS, ...CLAIM_CELLS, ...LOOK_CELLS].map(({ id }) => id),
   async run(bench) {
-    const wanted = [...PAIR_CELLS, ...LOOK_CELLS].filter(({ id }) => bench.wants(id));
+    const wanted = [...PAIR_CELLS, ...CLAIM_CELLS, ...LOOK_CELLS].filter(({ id }) => bench.wants(id));
     // The floors belong to whatever is measured.
     const floors = new Set(wanted.map(({ floor }) => floor));
     const calibrations = CALIBRATION_CELLS.filter(({ id }) => floors.has(id) || bench.wants(id));
     return {
       id: "uncontended",
       title: "1. Acquire and release, uncontended",
-      text: 'One process takes a free name and gives it back, one after the other, over names drawn at random. "× floor" is the ratio to the calibration row that is the physical limit of that kind of lock: the same writes without the lock for SQLite, one synced write for what is durable, one round trip for a server in memory, a bare flock for files that nobody syncs.',
+      text: 'One process takes a free name and gives it back, one after the other, over names drawn at random. "× floor" is the ratio to the calibration row that is the physical limit of that kind of lock: the same writes without the lock for SQLite, one synced write for what is durable, one round trip for a server in memory, one conditional UPDATE for PostgreSQL and one transaction for etcd (an acquire and a release are two of them), a bare flock for files that nobody syncs.',
       columns: [
         { key: "names", title: "names", unit: "count" },
         { key: "median", title: "median", unit: "us" },

@@ -21,6 +21,7 @@ export const startEtcd: Start = async (directory) => {
     url: clientUrl,
     version: versionOf(file),
     settings: "one member, its defaults (its log is synced at each write)",
+    pid: server.pid,
     stop: () => server.stop(),
   };
 };

@@ -42,6 +42,7 @@ export const startPostgres: Start = async (directory) => {
     url: `postgres://bench@127.0.0.1:${port}/postgres`,
     version: versionOf(postgres),
     settings: `its defaults (fsync on, synchronous_commit on), max_connections ${CONNECTIONS_MAX}`,
+    pid: server.pid,
     stop: () => server.stop(),
   };
 };

@@ -23,8 +23,13 @@ export interface UserIds {
   readonly gid: number;
 }
 
+export interface RunningServer {
+  readonly pid: number | undefined;
+  stop(): Promise<void>;
+}
+
 /** Starts a server and waits until it listens. It does not outlive this process. */
-export async function startServer(command: ServerCommand): Promise<{ stop(): Promise<void> }> {
+export async function startServer(command: ServerCommand): Promise<RunningServer> {
   const child = spawn(command.file, command.args, {
     cwd: command.cwd,
     stdio: ["ignore", "ignore", "pipe"],
@@ -38,6 +43,7 @@ export async function startServer(command: ServerCommand): Promise<{ stop(): Pro
   });
   await waitForPort(child, command.port, () => said);
   return {
+    pid: child.pid,
     async stop() {
       process.removeListener("exit", kill);
       if (child.exitCode !== null || child.signalCode !== null) return;

@@ -5,6 +5,8 @@ export type ServerKind = "redis" | "redis-aof" | "postgres" | "etcd" | "madsci";
 export interface Started {
   readonly url: string;
   readonly version: string;
+  /** Whose children work for it as well. Absent where there is no process. */
+  readonly pid?: number | undefined;
   /** As far as they matter for what is measured; durability above all. */
   readonly settings: string;
   /** Ends it, by its own process id. */

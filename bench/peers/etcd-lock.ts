@@ -3,8 +3,8 @@ import type { ConnectOptions, Locks, Peer } from "./peer.ts";
 
 const TTL_MS = 10_000;
 
-export const etcd: Peer = {
-  id: "etcd",
+export const etcdLock: Peer = {
+  id: "etcd-lock",
   title: "etcd lock (JSON gateway)",
   needs: "etcd",
   includes: { durability: "raft log synced at each write", history: false, presence: false, token: true },
@@ -12,7 +12,7 @@ export const etcd: Peer = {
   // It serves the watch of a new waiter at the next turn of a loop of 100 ms.
   pollMs: 100,
   lossIsTold: true,
-  floor: "calibration/fdatasync",
+  floor: "calibration/etcd-transaction",
   death: {
     kind: "ttl",
     usual: { ttlMs: TTL_MS, heartbeatMs: TTL_MS / 3, why: "the default of etcdctl lock: 10 s" },
