@@ -55,7 +55,9 @@ export class Heartbeat {
     const names = this.#held.get(target) ?? new Map<string, Held>();
     this.#held.set(target, names.set(held.name, held));
     this.#mindDeadline(held);
-    this.#schedule();
+    // One that was granted long after it was asked for has less time left than an interval may take.
+    const { heartbeatIntervalMs, holdMs } = this.#timing;
+    this.#beatAt(later(held.deadline, heartbeatIntervalMs - holdMs));
   }
 
   /** Refreshes the name again if it is held here; answers whether it is. */

@@ -79,6 +79,10 @@ export function parsePostgresLocation(
   const [, userInfo, authority = "", path = "", query] =
     /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/i.exec(location) ??
     fail("has another form than postgres://USER@HOST:PORT/DATABASE (a password needs percent signs for @ and /)");
+  // Else a part of the password would be taken for a host or a database, and those are shown.
+  if (`${authority}${path}`.includes("@") || (userInfo === undefined && query?.includes("@") === true)) {
+    fail("has an @ that is none between user and host: in a password write %40 for @, %2F for / and %3F for ?");
+  }
   const parameters = parametersOf(query);
   const [user, password] = (userInfo ?? "").split(/:(.*)/s, 2).map(decoded);
   const inUrl: Partial<Record<Parameter, string | undefined>> = { user, password, dbname: decoded(path), host: "" };

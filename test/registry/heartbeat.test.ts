@@ -68,6 +68,15 @@ function setUp() {
 }
 
 describe("the beat", () => {
+  it("comes in time for a name that was granted long after it was asked for [G4]", async () => {
+    const { clock, heartbeat, target, hold } = setUp();
+    hold("early");
+    const late = new HeldName("late", later(clock.monotonicMs(), 1_000));
+    heartbeat.start(late, target);
+    await clock.advance(1_500);
+    expect(late.story).toEqual(["refreshed"]);
+  });
+
   it("refreshes all names of a process with one timer and one call", async () => {
     const { clock, target, hold } = setUp();
     const names = Array.from({ length: 400 }, (_, index) => `node_${index}`);

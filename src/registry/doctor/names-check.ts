@@ -62,7 +62,7 @@ function whatWasRead(count: number, isAll: boolean, failure: NameholdError | und
   return [isAll ? names : `the first ${names}`];
 }
 
-/** What the checks of a registry file look at, and those of every store should. */
+/** What the checks of a registry file look at, and those of every store on this machine should. */
 const WANTED: ReadonlyMap<string, string> = new Map([
   ["access", "permissions"],
   ["clock", "the clock"],
