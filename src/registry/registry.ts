@@ -5,7 +5,7 @@ import { checkMetadata } from "../core/metadata.js";
 import { checkName, quoteName } from "../core/name.js";
 import type { NamedEntry } from "../core/named-entry.js";
 import type { EntryRecord, Loss, Snapshot } from "../core/record.js";
-import { later } from "../core/timing.js";
+import { later, type MonotonicMs } from "../core/timing.js";
 import { newUlid } from "../platform/process-identity.js";
 import type { ChangePart, Recovery, Store } from "../stores/store.js";
 import { acquire, checkComponentType, snapshotOf, type WaitInfo } from "./acquire.js";
@@ -102,12 +102,24 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
   async claim(name: string, options: ClaimOptions): Promise<Claim> {
     this.#checkOpen();
     checkRequest(name, options);
-    const waitMs = checkWait(options);
+    const { clock } = this.lockManager;
+    const giveUpAt = later(clock.monotonicMs(), checkWait(options));
+    for (;;) {
+      const claim = await this.#claimUntil(giveUpAt, name, options);
+      const refusal = this.#refuseGrant(claim, options.signal);
+      if (refusal === undefined) return claim;
+      await claim.release();
+      if (refusal.code !== "busy" || clock.monotonicMs() >= giveUpAt) throw refusal;
+    }
+  }
+
+  async #claimUntil(giveUpAt: MonotonicMs, name: string, options: ClaimOptions): Promise<Claim> {
     const { clock, holder, timing, heartbeat } = this.lockManager;
     // An earlier claim that has ended is given up now, so that its lock does not stand in this one's way.
     const earlier = this.#claims.get(name);
     if (earlier?.held === false) await earlier.release();
     const known = this.#free.take(name, options.type);
+    const waitMs = Math.max(0, giveUpAt - clock.monotonicMs());
     const { snapshot, record, token, isNew, sentAt } = await acquire(
       { store: this.store, clock, holder, observer: this.#observer, turns: this.#turns },
       { ...options, name, waitMs, ...(known === undefined ? {} : { known }) },
@@ -118,10 +130,7 @@ export class Registry implements AsyncDisposable, HeartbeatTarget {
     );
     this.#claims.set(name, claim);
     heartbeat.start(claim, this);
-    const refusal = this.#refuseGrant(claim, options.signal);
-    if (refusal === undefined) return claim;
-    await claim.release();
-    throw refusal;
+    return claim;
   }
 
   /** A grant that lands after an abort, or after its own deadline, is given back. */

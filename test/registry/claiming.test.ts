@@ -166,6 +166,22 @@ describe("a claim", () => {
   });
 });
 
+describe("a grant whose answer comes after its own deadline", () => {
+  it("is given back, and asked for again by who has time left [G4, G5]", async () => {
+    const lab = new Lab();
+    const a = lab.open();
+    const pause = a.store.pauseNext("after", "commit");
+    const claiming = a.claim("robot", { waitMs: 2 * TTL_MS });
+    await pause.reached;
+    const tooLate = await lab.record("robot");
+    lab.clock.stall(HOLD_MS);
+    pause.resume();
+    const claim = await claiming;
+    expect(claim.held).toBe(true);
+    expect(claim.token).toBeGreaterThan(tooLate.token ?? 0);
+  });
+});
+
 describe("a name that this process has written last", () => {
   it("is released, and claimed again, without a look at it", async () => {
     const lab = new Lab();
