@@ -2,6 +2,7 @@
 import type { HeldBy } from "../core/errors.js";
 import type { ImportChange } from "../registry/import-plan.js";
 import type { ImportReport } from "../registry/transfer.js";
+import { backupLines } from "./backup-view.js";
 import { displayName, printable } from "./output.js";
 
 /** A line for each name that changes, or that has another ID in the file. */
@@ -22,7 +23,7 @@ export function importCounts({ added, replaced, removed, kept, changes }: Import
 export function importResult(report: ImportReport, dryRun: boolean): readonly string[] {
   const counts = `${dryRun ? "It would be" : "Imported:"} ${importCounts(report)}`;
   if (report.backup === null) return [counts];
-  return [counts, `The registry as it was before is kept in ${printable(report.backup)}`];
+  return [counts, ...backupLines(report.backup)];
 }
 
 export function importJson(report: ImportReport, dryRun: boolean): object {

@@ -60,6 +60,8 @@ export interface AcquireContext {
 
 const NEVER_TOLD: Ending = { how: "released", detail: "the reply to its grant was lost" };
 
+const UNKNOWN_MAX = 2;
+
 /** How long a waiter lets a store alone that cannot be reached. */
 const OUTAGE_PAUSE_MS = 500;
 
@@ -86,6 +88,7 @@ class Attempt {
   readonly #giveUpAt: MonotonicMs;
   #madeTicket: string | undefined;
   #queued = false;
+  #unknownOutcomes = 0;
   #wakeup: Wakeup | undefined;
   #told = "";
 
@@ -204,10 +207,24 @@ class Attempt {
     if (result.kind === "unknown") turns.doubt(name, tokenBefore);
     const snapshot = result.kind === "unknown" ? await store.read(name) : snapshotOf(result.snapshots, name);
     const mine = this.#grantIn(snapshot, result.kind, tokenBefore);
-    if (mine === undefined) return snapshot;
+    if (mine === undefined) {
+      if (result.kind === "unknown") this.#countUnknown(result.cause);
+      return snapshot;
+    }
     turns.granted(mine.record.entry.id, mine.token);
     this.#queued = false;
     return { ...mine, snapshot, isNew: record === null, sentAt };
+  }
+
+  /** Who has no time left asks once more, and not for ever. */
+  #countUnknown(cause: unknown): void {
+    this.#unknownOutcomes += 1;
+    if (this.#unknownOutcomes < UNKNOWN_MAX || this.#context.clock.monotonicMs() < this.#giveUpAt) return;
+    throw new RegistryError(
+      "outcome-unknown",
+      `Whether ${quoteName(this.#request.name)} was claimed is not known: the store shows it free and answers no write. A claim that is written yet is given up by itself; try again.`,
+      { name: this.#request.name, cause },
+    );
   }
 
   /** The grant, when the snapshot shows that the name is ours by the commit just made. */

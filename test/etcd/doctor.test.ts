@@ -27,6 +27,7 @@ describe("the doctor of an etcd registry", () => {
     const found = await examine(store);
     expect(codes(found)).toEqual([]);
     expect(found.get("etcd-members")?.looked).toMatch(/^1 of 1 answer, version 3\./);
+    expect(found.get("etcd-leases")?.looked).toBe("the shortest lasts 2 s");
     expect(found.get("etcd-access")?.looked).toContain("may read and write /namehold/v1/");
     const [member] = cluster.members;
     expect(
@@ -45,6 +46,20 @@ describe("the doctor of an etcd registry", () => {
     const found = codes(await examine(store));
     expect(found.filter((code) => code === "etcd-members.down")).toHaveLength(2);
     expect(found).toContain("etcd-access.unreachable");
+  });
+
+  it("finds addresses of two clusters, and leases that last long", async () => {
+    const slow = ["--election-timeout", "30000", "--heartbeat-interval", "1000"];
+    await using one = await EtcdCluster.start(1);
+    await using other = await EtcdCluster.start(1, slow);
+    const both = new EtcdStore({ endpoints: [...one.endpoints, ...other.endpoints] });
+    ends.push(() => both.close());
+    expect(codes(await examine(both))).toEqual(["etcd-members.clusters"]);
+    const late = new EtcdStore({ endpoints: other.endpoints });
+    ends.push(() => late.close());
+    const found = await examine(late);
+    expect(codes(found)).toEqual(["etcd-leases.long"]);
+    expect(found.get("etcd-leases")?.looked).toBe("the shortest lasts 45 s");
   });
 
   it("finds that its space is used up, and a commit says so [G11]", async () => {

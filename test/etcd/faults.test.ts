@@ -159,6 +159,27 @@ describe("etcd in trouble", () => {
     await expect(other.claim("arm", TYPE)).rejects.toMatchObject({ code: "held" });
   });
 
+  it("claims further names at once when the answer to its first claim was lost [G12]", async () => {
+    const made = await cluster(1);
+    const proxy = await proxyOf(made);
+    const store = new EtcdStore({ endpoints: [proxy.endpoint], timeoutMs: 3_000 });
+    ends.push(() => store.close());
+    const { holder } = new LockManager({ lockTtlMs: 20_000 });
+    const grant = (name: string, id: string) => {
+      const write = { id, componentType: "node", lock: { kind: "grant" } } as const;
+      return store.commit({ holder, parts: [{ kind: "put", name, expect: "absent", write }] });
+    };
+    // So that the change is the first that is answered with success.
+    for (const name of ["arm", "leg"]) await store.read(name);
+    proxy.afterCut = "pass";
+    proxy.mode = "cut-replies";
+    expect((await grant("arm", "01JQ0000000000000000000000")).kind).toBe("unknown");
+    const leg = await grant("leg", "01JQ0000000000000000000001");
+    if (leg.kind !== "done") throw new Error("it was not granted");
+    const tokens = ["arm", "leg"].map(async (name) => [name, (await store.read(name)).record?.token ?? 0] as const);
+    expect((await store.heartbeat(holder, new Map(await Promise.all(tokens)))).size).toBe(0);
+  });
+
   it("does not take a beat whose answer was lost for the end of a life [G4]", async () => {
     const made = await cluster(1);
     const proxy = await proxyOf(made);

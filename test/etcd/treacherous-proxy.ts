@@ -14,6 +14,12 @@ export class TreacherousProxy implements AsyncDisposable {
   /** What comes after the first answer that it has cut. */
   afterCut: ProxyMode = "cut-replies";
   cuts = 0;
+  /** The paths that were asked for, in their order. */
+  readonly requests: string[] = [];
+  /** Whether changes are held up before they arrive, until `letGo`. */
+  delayWrites = false;
+  readonly #delayed: (() => void)[] = [];
+  #delays = Promise.withResolvers<void>();
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -34,6 +40,17 @@ export class TreacherousProxy implements AsyncDisposable {
     return { host: "127.0.0.1", port: (this.#server.address() as AddressInfo).port };
   }
 
+  /** Resolves when a change is held up. */
+  hasDelayed(): Promise<void> {
+    return this.#delays.promise;
+  }
+
+  /** What was held up arrives. */
+  letGo(): void {
+    for (const send of this.#delayed.splice(0)) send();
+    this.#delays = Promise.withResolvers();
+  }
+
   /** Ends what stands. */
   cutAll(): void {
     for (const socket of this.#sockets) socket.destroy();
@@ -47,17 +64,27 @@ export class TreacherousProxy implements AsyncDisposable {
 
   #connect(client: Socket, port: number): void {
     const server = connect({ port, host: "127.0.0.1" });
+    let isHeldUp = false;
     for (const socket of [client, server]) {
       this.#sockets.add(socket);
       socket.on("error", () => undefined);
       socket.on("close", () => {
         this.#sockets.delete(socket);
         client.destroy();
-        server.destroy();
+        // What is held up arrives although nobody waits for its answer.
+        if (!isHeldUp) server.destroy();
       });
     }
     client.on("data", (data) => {
-      if (this.mode !== "swallow") server.write(data);
+      if (this.mode === "swallow") return;
+      const [, path] = /^POST (\S+) HTTP/.exec(data.toString("latin1")) ?? [];
+      if (path !== undefined) this.requests.push(path);
+      // A change of ours has a condition, or at least says that it has none.
+      if (this.delayWrites && data.includes('"compare":')) {
+        isHeldUp = true;
+        this.#delayed.push(() => server.write(data));
+        this.#delays.resolve();
+      } else server.write(data);
     });
     server.on("data", (data) => {
       if (this.mode === "pass") client.write(data);

@@ -27,6 +27,30 @@ describe("the schema", () => {
     }
   });
 
+  it("is made by the first claim, whose token and times are the server's [G1, G3]", async () => {
+    const lab = openLab(settingsOf(server, newSchema()));
+    try {
+      const before = Date.now() - 1_000;
+      const claim = await lab.claim("arm", { type: "node" });
+      expect(claim.token).toBeGreaterThan(before * 1_000);
+      expect((await lab.entry("arm"))?.entry.createdAt).toBeGreaterThan(before);
+    } finally {
+      await lab.close();
+    }
+  });
+
+  it("makes no name by a change of nothing, and is there after it", async () => {
+    const settings = settingsOf(server, newSchema());
+    const lab = openLab(settings);
+    try {
+      expect((await lab.store.commit({ holder: lab.lockManager.holder, parts: [] })).kind).toBe("done");
+      expect(await server.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [settings.schema])).toHaveLength(1);
+      expect(await lab.store.lastToken()).toBe(0);
+    } finally {
+      await lab.close();
+    }
+  });
+
   it("of a newer namehold is refused, and says so [G11]", async () => {
     const settings = settingsOf(server, newSchema());
     const s = `"${settings.schema}"`;

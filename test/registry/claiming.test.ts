@@ -283,6 +283,14 @@ describe("a claim whose reply is lost", () => {
     expect((await lab.record("robot")).token).toBe(claim.token);
   });
 
+  it("is not asked for without an end by who has no time left [G11, G12]", async () => {
+    const lab = new Lab();
+    const a = lab.open();
+    const commit = vi.spyOn(a.store, "commit").mockResolvedValue({ kind: "unknown", cause: "no reply" });
+    await expect(a.claim("robot")).rejects.toMatchObject({ code: "outcome-unknown", details: { name: "robot" } });
+    expect(commit).toHaveBeenCalledTimes(2);
+  });
+
   it("is refused when another came first [G2]", async () => {
     const lab = new Lab();
     const [a, b] = [lab.open(), lab.open()];

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { shellWord } from "../../core/shell-word.js";
 import type { Registry } from "../../registry/registry.js";
 import { missingRegistry } from "../../registry/registry-place.js";
 import type { CleanReport, StaleEntry } from "../../registry/transfer.js";
+import { backupLines, wayBackLines } from "../backup-view.js";
 import { defineCommand, type GlobalOptions, withRegistry } from "../command-definition.js";
 import { displayName, displayTime, jsonText, print, printable, printOrTell } from "../output.js";
 import { withProgress } from "../progress.js";
@@ -37,7 +37,7 @@ export function addCleanCommand(program: Command): void {
     usage: "clean",
     summary: "remove names that nobody has used for long",
     description:
-      "Remove names that nobody has used for long and nobody holds, with their IDs. What would be removed is shown first. The registry as it was before is kept in a file, and import brings the names back from it with their IDs.",
+      "Remove names that nobody has used for long and nobody holds, with their IDs. What would be removed is shown first. The registry as it was before is kept, in a file or in the database that it is in, and import brings the names back from it with their IDs.",
     examples: ["namehold clean --dry-run", "namehold clean --older-than 30 --force"],
     failures: ["aborted"],
   })
@@ -94,17 +94,13 @@ function describe({ removed, backup, spared, dryRun, missing }: Outcome, options
 
 /** What must not be lost with the output. */
 function gist({ removed, backup }: Outcome): string {
-  const kept = backup === null ? "" : ` The registry as it was before is kept in ${backup}`;
-  return `Removed ${counted(removed)}.${kept}`;
+  const kept = backup === null ? [] : backupLines(backup);
+  return [`Removed ${counted(removed)}.`, ...kept].join(" ");
 }
 
 function wayBack(backup: string | null, { registryPath }: GlobalOptions): readonly string[] {
   if (backup === null) return [];
-  const registry = registryPath === undefined ? "" : ` -r ${shellWord(registryPath)}`;
-  return [
-    `The registry as it was before is kept in ${printable(backup)}`,
-    `To bring them back: namehold${printable(registry)} import ${printable(shellWord(backup))}`,
-  ];
+  return [...backupLines(backup), ...wayBackLines(backup, registryPath)];
 }
 
 function table(entries: readonly StaleEntry[], output: typeof process.stdout | typeof process.stderr): string {

@@ -22,7 +22,7 @@ export function addImportCommand(program: Command): void {
     usage: "import <file>",
     summary: "take names with their IDs in from an export or a backup",
     description:
-      "Take names with their IDs in from a file of namehold export or of MADSci, or from a backup, without the locks in it. What would change is shown first. Names that exist stay as they are, with --replace the registry becomes what the file is; as it was before, it is kept in another file when IDs go away or change.",
+      "Take names with their IDs in from a file of namehold export or of MADSci, or from a backup, without the locks in it. What would change is shown first. Names that exist stay as they are, with --replace the registry becomes what the file is; as it was before, it is kept in another file, or in the database that it is in, when IDs go away or change.",
     argumentTexts: { file: "the file, or - for standard input" },
     examples: [
       "namehold export | namehold import --dry-run -",

@@ -8,7 +8,7 @@ import { leaseSeconds, type OwnLife, type Renewal, startLease, withLease } from 
 import { lockRow, readName, type StoredWord, storedLock } from "./stored.js";
 import type { Tools } from "./tools.js";
 import { View } from "./view.js";
-import { exists, type Guard, isAt, type Kv, type Op, put, range } from "./wire.js";
+import { exists, type Guard, isAt, type Kv, NO_LEASE, type Op, put, range } from "./wire.js";
 
 /** So many names are looked at, or marked, in one transaction. */
 const NAMES_AT_ONCE = 20;
@@ -45,9 +45,13 @@ class Beat {
   async run(): Promise<Map<string, Loss>> {
     const own = this.#own;
     if (own === undefined || !own.hasBegun) await this.#lookAt([...this.#names.keys()], undefined);
-    else if (this.#names.size * 2 >= own.locks.size) await this.#refreshAll(own);
+    else if (this.#isForMost(own) || own.isOld) await this.#refreshAll(own);
     else await this.#refreshFew(own);
     return this.#lost;
+  }
+
+  #isForMost(own: OwnLife): boolean {
+    return this.#names.size * 2 >= own.locks.size;
   }
 
   async #refreshAll(own: OwnLife): Promise<void> {
@@ -73,7 +77,7 @@ class Beat {
       const { key, kv: before } = own;
       const words = range(keys.words(own.n), { end: endOf(keys.words(own.n)) });
       const look = range(key);
-      const lapses = before == null ? range(keys.lapse("0")) : range(keys.lapse(before.lease));
+      const lapses = range(keys.lapse(own.n, before?.lease ?? NO_LEASE));
       const isDone = await own.renewing(
         this.#tools.clock.wallMs(),
         async ({ lease, guards, ops, written }: Renewal) => {
@@ -84,19 +88,14 @@ class Beat {
             [look],
           );
           if (!succeeded) {
-            own.saw(ranges[0]?.kvs[0] ?? null);
+            own.saw(key, ranges[0]?.kvs[0] ?? null);
             return false;
           }
           for (const word of ranges[0]?.kvs ?? []) {
             this.#hear(JSON.parse(word.value) as StoredWord, Number(word.key.slice(keys.words(own.n).length)));
           }
-          own.saw({
-            key,
-            value: written?.value ?? "",
-            mod: revision,
-            create: before?.create ?? revision,
-            lease: lease.id,
-          });
+          const create = before?.create ?? revision;
+          own.saw(key, { key, value: written?.value ?? "", mod: revision, create, lease: lease.id });
           this.#dropLease(before?.lease, (ranges[1]?.kvs.length ?? 0) > 0);
           return true;
         },
@@ -140,15 +139,18 @@ class Beat {
   async #markSome(own: OwnLife, names: readonly string[], how: Marking): Promise<boolean> {
     const { client, clock, keys, known } = this.#tools;
     const view = new View(keys, known);
-    await view.lookAtNames(client, names, [own.key]);
-    own.saw(view.get(own.key));
+    const { key } = own;
+    // Nothing is its own that was not granted yet.
+    if (own.kv === null) return true;
+    await view.lookAtNames(client, names, [key]);
+    own.saw(key, view.get(key) ?? null);
     const life = own.kv;
     // Over: there is nothing to mark.
     if (life == null) return true;
     const lease = how === "refresh" ? startLease(client, clock, leaseSeconds(own.holder.ttlMs)) : undefined;
     const lapse = how === "follow" ? undefined : (lease?.id ?? life.lease);
     const guards: Guard[] = [isAt(own.key, life.mod)];
-    const ops: Op[] = lapse === undefined ? [] : [put(keys.lapse(lapse), "true", lapse)];
+    const ops: Op[] = lapse === undefined ? [] : [put(keys.lapse(own.n, lapse), "true", lapse)];
     const done: string[] = [];
     for (const name of names) {
       const stored = this.#ownEntry(view, own, name);
@@ -156,7 +158,7 @@ class Beat {
         own.locks.put(name, undefined);
         continue;
       }
-      const row = lockRow(keys, stored.lock, (key) => view.get(key));
+      const row = lockRow(keys, stored.lock, (sign) => view.get(sign));
       const now = { refreshedAt: monotonicMs(life.mod), refreshedWall: clock.wallMs() };
       const lock = storedLock(how === "freeze" ? frozen(row) : { ...row, ...now }, lapse);
       guards.push(isAt(keys.name(name), view.get(keys.name(name))?.mod ?? 0));
@@ -201,7 +203,7 @@ class Beat {
     }
     if (own === undefined || mine.length === 0) return;
     for (const name of mine) own.locks.put(name, { token: this.#names.get(name) ?? 0, follows: false });
-    await this.#mark(own, mine, this.#names.size * 2 >= own.locks.size ? "follow" : "refresh");
+    await this.#mark(own, mine, this.#isForMost(own) ? "follow" : "refresh");
   }
 
   #lossOf(view: View, name: string, { own, word }: { own: OwnLife | undefined; word: Kv | null }): Loss | null {

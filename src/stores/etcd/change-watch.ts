@@ -4,7 +4,7 @@ import { type Clock, later, type MonotonicMs, type Timer } from "../../core/timi
 import { News } from "../records/news.js";
 import { EtcdFault } from "./etcd-fault.js";
 import { endOf } from "./keys.js";
-import { locksIn, readName, signsOf } from "./stored.js";
+import { locksIn, readName, signOf } from "./stored.js";
 import type { Tools } from "./tools.js";
 import { type RawHeader, type RawKv, readKv, revisionOf, toBase64 } from "./wire.js";
 
@@ -121,7 +121,11 @@ export class ChangeWatch {
         retryMs = RETRY_MS_MIN;
       } catch (error) {
         // Who watches looks at the names too, and is told by that what no waiting mends.
-        if (!isNameholdError(error, "unreachable")) this.#tellAll(null);
+        if (!isNameholdError(error, "unreachable")) {
+          this.#tellAll(null);
+          // A watch is refused without a word of why where the token is not valid any more.
+          this.#tools.client.forgetToken();
+        }
         await this.#pause(retryMs);
         retryMs = Math.min(2 * retryMs, RETRY_MS_MAX);
       }
@@ -202,7 +206,11 @@ export class ChangeWatch {
       return;
     }
     const kvs = (result.events ?? []).map(({ kv = {} }) => readKv(kv));
-    for (const { mod } of kvs) this.#next.set(watch, Math.max(this.#next.get(watch) ?? 0, mod + 1));
+    for (const { key, mod } of kvs) {
+      this.#next.set(watch, Math.max(this.#next.get(watch) ?? 0, mod + 1));
+      // Whose lock it is now may end before anybody has looked.
+      this.#tools.known.outdate(key, mod);
+    }
     this.#tellKeys(kvs.map(({ key }) => key));
   }
 
@@ -237,7 +245,7 @@ export class ChangeWatch {
       for (const name of news.names ?? []) {
         const kv = known.get(keys.name(name));
         const locks = kv === undefined ? undefined : locksIn(readName(kv));
-        if (locks?.every((lock) => !signsOf(keys, lock).includes(ended)) !== true) news.tell(name);
+        if (locks?.every((lock) => signOf(keys, lock) !== ended) !== true) news.tell(name);
       }
     }
   }

@@ -54,7 +54,11 @@ export class Commit {
     this.#context = context;
     this.#view = new View(tools.keys, tools.known);
     this.#names = new Set(namesIn(change));
-    this.#others = new Set([tools.keys.floor, ...change.parts.flatMap(idOf).map((id) => tools.keys.id(id))]);
+    this.#others = new Set([
+      tools.keys.floor,
+      tools.keys.recovery,
+      ...change.parts.flatMap(idOf).map((id) => tools.keys.id(id)),
+    ]);
   }
 
   /** @throws OutcomeUnknown; NameholdError as `Store.commit` */
@@ -98,18 +102,20 @@ export class Commit {
   }
 
   async #look(): Promise<null> {
-    await this.#view.lookAtNames(this.#tools.client, this.#names, [...this.#others, ...this.#ownKeys()]);
-    this.#sawOwn();
+    const ownKeys = this.#ownKeys();
+    await this.#view.lookAtNames(this.#tools.client, this.#names, [...this.#others, ...ownKeys]);
+    this.#sawOwn(ownKeys);
     this.#isFresh = true;
     return null;
   }
 
+  /** One that may be on its way still says nothing by its absence. */
   #ownKeys(): readonly string[] {
-    return this.#own?.hasBegun === true ? [this.#own.key] : [];
+    return this.#own === undefined || this.#own.kv === null ? [] : [this.#own.key];
   }
 
-  #sawOwn(): void {
-    if (this.#own?.hasBegun === true) this.#own.saw(this.#view.get(this.#own.key));
+  #sawOwn(lookedAt: readonly string[]): void {
+    for (const key of lookedAt) this.#own?.saw(key, this.#view.get(key) ?? null);
   }
 
   async #write(drafting: Drafting): Promise<Committed | null> {
@@ -147,12 +153,13 @@ export class Commit {
     ]);
     const guards = [...write.guards, ...(renewal?.guards ?? [])];
     const ops = [...write.ops, ...(renewal?.ops ?? []), ...shown.map(rangeOf)];
-    const wanted = this.#wantedOtherwise();
+    const ownKeys = this.#ownKeys();
+    const wanted = this.#wantedOtherwise(ownKeys);
     const transact = () => client.txn(guards, ops, wanted.map(rangeOf));
     const result = await (words === undefined ? transact() : withLease(words, transact));
     if (!result.succeeded) {
       this.#view.take(wanted, result);
-      this.#sawOwn();
+      if (wanted.length > 0) this.#sawOwn(ownKeys);
       this.#isFresh = wanted.length > 0;
       return wanted.length > 0 ? null : this.#look();
     }
@@ -166,8 +173,8 @@ export class Commit {
   }
 
   /** So that a refusal comes with the present, in the same trip. */
-  #wantedOtherwise(): readonly string[] {
-    const wanted = [...new Set([...this.#view.keysOf(this.#names), ...this.#others, ...this.#ownKeys()])];
+  #wantedOtherwise(ownKeys: readonly string[]): readonly string[] {
+    const wanted = [...new Set([...this.#view.keysOf(this.#names), ...this.#others, ...ownKeys])];
     return wanted.length <= OPS_MAX ? wanted : [];
   }
 
@@ -200,7 +207,7 @@ export class Commit {
     const create = this.#view.get(key)?.create ?? revision;
     const kv = { key, value, mod: revision, create, lease: renewal.lease.id };
     this.#view.put(key, kv);
-    this.#own?.saw(kv);
+    this.#own?.saw(key, kv);
   }
 }
 

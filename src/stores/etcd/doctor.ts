@@ -1,13 +1,14 @@
 /** What `doctor` looks at in etcd. The clocks of clients do not matter: leases are measured by etcd's own. */
 import { messageOf, NameholdError } from "../../core/errors.js";
 import type { Check, Examined, FixableFinding } from "../../core/finding.js";
+import { newLeaseId } from "./own-life.js";
 import type { Tools } from "./tools.js";
 import { isAt, put } from "./wire.js";
 
 export type EtcdTools = Pick<Tools, "client" | "clock" | "keys">;
 
 interface Status {
-  readonly header?: { readonly member_id?: string };
+  readonly header?: { readonly cluster_id?: string };
   readonly version?: string;
   readonly leader?: string;
   readonly isLearner?: boolean;
@@ -15,8 +16,12 @@ interface Status {
 
 type Found = { readonly at: string } & ({ readonly status: Status } | { readonly failure: string });
 
-/** A round trip that takes so much of an operation's time leaves little for trouble. */
-const LATENCY_SHARE_MAX = 1 / 10;
+/** What holders have where nothing else is said. */
+const TTL_MS = 30_000;
+/** A round trip that takes more of the time between two heartbeats leaves little for trouble. */
+const LATENCY_MS_MAX = TTL_MS / 60;
+/** Leases that last longer than what was asked for keep the names of the dead. */
+const LEASE_SECONDS_MAX = TTL_MS / 1_000;
 const SAMPLES = 5;
 
 const membersCheck: Check<EtcdTools> = {
@@ -28,7 +33,7 @@ const membersCheck: Check<EtcdTools> = {
     const versions = [...new Set(up.map(({ status }) => status.version ?? "unknown"))];
     return {
       looked: `${up.length} of ${found.length} answer${versions.length === 0 ? "" : `, version ${versions.join(", ")}`}`,
-      findings: found.flatMap(memberFindings),
+      findings: [...found.flatMap(memberFindings), ...clusterFindings(up)],
     };
   },
 };
@@ -49,11 +54,29 @@ const accessCheck: Check<EtcdTools> = {
       const latencyMs = tookMs.toSorted((a, b) => a - b)[Math.floor(SAMPLES / 2)] ?? 0;
       return {
         looked: `may read and write ${keys.prefix}, round trip ${latencyMs.toFixed(1)} ms`,
-        findings: latencyMs > client.timeoutMs * LATENCY_SHARE_MAX ? [slow(latencyMs, client.timeoutMs)] : [],
+        findings: latencyMs > LATENCY_MS_MAX ? [slow(latencyMs)] : [],
       };
     } catch (error) {
       if (!(error instanceof NameholdError)) throw error;
       return { looked: "cannot be used", findings: [unusable(error)] };
+    }
+  },
+};
+
+/** A lease that nothing hangs on, and that is given back: etcd tells its shortest by no other way. */
+const leasesCheck: Check<EtcdTools> = {
+  check: "etcd-leases",
+  title: "Leases of etcd",
+  examine: async ({ client }): Promise<Examined> => {
+    try {
+      const seconds = await client.shortestLease(newLeaseId());
+      return {
+        looked: `the shortest lasts ${seconds} s`,
+        findings: seconds > LEASE_SECONDS_MAX ? [longLeases(seconds)] : [],
+      };
+    } catch (error) {
+      if (!(error instanceof NameholdError)) throw error;
+      return { looked: "none is given", findings: [unusable(error, "etcd-leases")] };
     }
   },
 };
@@ -78,7 +101,7 @@ const alarmsCheck: Check<EtcdTools> = {
   },
 };
 
-export const etcdChecks: readonly Check<EtcdTools>[] = [membersCheck, accessCheck, alarmsCheck];
+export const etcdChecks: readonly Check<EtcdTools>[] = [membersCheck, accessCheck, leasesCheck, alarmsCheck];
 
 async function statusOf(client: EtcdTools["client"], index: number): Promise<Found> {
   const { host, port } = client.members[index] ?? { host: "", port: 0 };
@@ -135,24 +158,50 @@ function memberFindings(found: Found): readonly FixableFinding[] {
   return findings;
 }
 
+/** Whoever asks one or the other sees other names, and other holders. */
+function clusterFindings(up: readonly { readonly at: string; readonly status: Status }[]): readonly FixableFinding[] {
+  const byCluster = Map.groupBy(up, ({ status }) => status.header?.cluster_id ?? "");
+  if (byCluster.size <= 1) return [];
+  const groups = [...byCluster.values()].map((members) => members.map(({ at }) => at).join(" and "));
+  return [
+    {
+      code: "etcd-members.clusters",
+      severity: "problem",
+      what: `The addresses are of ${byCluster.size} different clusters: ${groups.join("; ")}.`,
+      means: "Each has names and holders of its own: two processes may hold one name.",
+      remedy: "Name the members of one cluster alone in the location, the same everywhere.",
+    },
+  ];
+}
+
 function isKnownVersion(version: string): boolean {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   return major > 3 || (major === 3 && minor >= 4);
 }
 
-function slow(latencyMs: number, timeoutMs: number): FixableFinding {
+function slow(latencyMs: number): FixableFinding {
   return {
     code: "etcd-access.slow",
     severity: "warning",
-    what: `A round trip to etcd takes ${latencyMs.toFixed(0)} ms, and an operation may take ${timeoutMs} ms.`,
+    what: `A round trip to etcd takes ${latencyMs.toFixed(0)} ms, and a name is lost ${TTL_MS / 1_000} s after its last heartbeat where no other TTL is set.`,
     means: "In trouble, heartbeats may come too late, and holders lose their names.",
     remedy: "Look at the members' disks and at the network, or take a longer TTL.",
   };
 }
 
-function unusable({ code, message }: NameholdError): FixableFinding {
+function longLeases(seconds: number): FixableFinding {
   return {
-    code: `etcd-access.${code}`,
+    code: "etcd-leases.long",
+    severity: "warning",
+    what: `etcd gives no lease that is shorter than ${seconds} s.`,
+    means: "The names of a process that has died are free only after that time.",
+    remedy: "Set its --election-timeout lower: the shortest lease lasts one and a half times as long.",
+  };
+}
+
+function unusable({ code, message }: NameholdError, check = "etcd-access"): FixableFinding {
+  return {
+    code: `${check}.${code}`,
     severity: "problem",
     what: message,
     means: "No name of this registry can be claimed.",

@@ -7,7 +7,7 @@ import { Draft, type Life } from "../records/draft.js";
 import type { Looked } from "../records/rows.js";
 import { judgeFormer, type SnapshotContext } from "../records/snapshot.js";
 import type { Change } from "../store.js";
-import { nameAfter } from "./keys.js";
+import { type Granted, nameAfter } from "./keys.js";
 import type { OwnLife } from "./own-life.js";
 import { pulseOf, REVISIONS, readName } from "./stored.js";
 import type { View } from "./view.js";
@@ -79,10 +79,16 @@ export class Drafting {
     return looked;
   }
 
+  /** Locks that were given up under a later name. */
+  get forgotten(): readonly Granted[] {
+    const given = [...this.draft.changed.keys()].flatMap((name) => this.#looked.get(name)?.row?.lock ?? []);
+    return given.filter(({ token, revocation }) => revocation !== null && this.draft.forgotten.includes(token));
+  }
+
   /** Names that are kept for holders who have given up what they were kept for. */
   get forgottenNames(): readonly string[] {
     const { keys } = this.base.view;
-    return this.draft.forgotten.flatMap((token) => this.#namesUnder(keys.keptBy(token)));
+    return this.forgotten.flatMap((lock) => this.#namesUnder(keys.keptBy(lock)));
   }
 
   #apply(): boolean | { readonly failure: NameholdError } {
@@ -122,12 +128,14 @@ export class Drafting {
   }
 
   #nextToken(): number {
-    const { view, wall } = this.base;
+    const { view, wall, own } = this.base;
     for (const name of this.#looked.keys()) {
       const { lastToken } = readName(view.get(view.keys.name(name)) ?? null);
       this.#lastToken = Math.max(this.#lastToken, lastToken);
     }
-    this.#lastToken = nextToken(this.#lastToken, wall);
+    // By its token alone, a lock is known to its holder, whatever the name is by then.
+    this.#lastToken = nextToken(Math.max(this.#lastToken, own?.lastToken ?? 0), wall);
+    if (own !== undefined) own.lastToken = this.#lastToken;
     return this.#lastToken;
   }
 }

@@ -62,6 +62,10 @@ export class EtcdClient {
     this.#members = access.endpoints.map((endpoint) => new MemberConnection(endpoint, access.tls, clock));
   }
 
+  get isSecure(): boolean {
+    return this.#access.tls !== undefined;
+  }
+
   get members(): readonly Endpoint[] {
     return this.#access.endpoints;
   }
@@ -99,6 +103,13 @@ export class EtcdClient {
     }
   }
 
+  /** @returns how many seconds one lasts at least, however short it was asked for */
+  async shortestLease(id: string): Promise<number> {
+    const answer = (await this.#ask("/v3/lease/grant", { ID: id, TTL: "1" }, "read")) as { readonly TTL?: string };
+    await this.revokeLease(id);
+    return Number(answer.TTL ?? 0);
+  }
+
   /** @returns false when it is gone */
   async keepAlive(id: string): Promise<boolean> {
     const answer = (await this.#ask("/v3/lease/keepalive", { ID: id }, "read")) as { result?: { TTL?: string } };
@@ -131,6 +142,11 @@ export class EtcdClient {
   /** The next request goes to another member first: this one does not do what it should. */
   turnAway(): void {
     this.#current = (this.#current + 1) % this.#members.length;
+  }
+
+  /** The next request asks for another, where there is a user. */
+  forgetToken(): void {
+    this.#token = undefined;
   }
 
   close(): void {

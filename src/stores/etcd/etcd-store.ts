@@ -15,6 +15,7 @@ import { Commit, namesIn, needsLife } from "./commit.js";
 import { etcdChecks } from "./doctor.js";
 import { DoubtfulGrants } from "./doubtful-grants.js";
 import { type EtcdAccess, EtcdClient, OutcomeUnknown } from "./etcd-client.js";
+import { holdBack } from "./hold-back.js";
 import { endOf, KeySpace } from "./keys.js";
 import { KnownKeys } from "./known-keys.js";
 import { lastTokenIn, pagesOf } from "./listing.js";
@@ -34,8 +35,8 @@ export interface EtcdStoreOptions extends EtcdAccess {
   readonly timeoutMs?: number;
 }
 
-/** Of etcd's 128 operations a transaction, a part takes six at most, and a few are needed for all. */
-const PARTS_MAX = 20;
+/** Of etcd's 128 operations a transaction, a part takes eleven at most (a held name is renamed), and a few are needed for all. */
+const PARTS_MAX = 11;
 /** So many changes of ours may add to the history before it is looked whether it has grown too long. */
 const PRUNE_EVERY = 200;
 const CLOSE_MS = 2_000;
@@ -63,7 +64,7 @@ export class EtcdStore implements Store {
       },
       {
         guarantee: "G2",
-        why: "restoring an older snapshot of etcd forgets the locks that were granted after it; their holders are told at their next heartbeat, and until then a name may have two.",
+        why: "restoring an older snapshot of etcd forgets the locks that were granted after it; their holders are told at their next heartbeat. As soon as a process notices that was running before, what is free is held back until such holders have ended; processes that were started after the restore cannot notice, and until then a name may have two holders.",
       },
       {
         guarantee: "G3",
@@ -76,6 +77,9 @@ export class EtcdStore implements Store {
   readonly #offers: Offers;
   readonly #doubtful = new DoubtfulGrants();
   readonly #lives = new Map<string, OwnLife>();
+  #isGivingUp = false;
+  /** What is free, since another history was found than was known. */
+  #mustHoldBack = false;
   #untilPrune = 1;
   #cluster: string | undefined;
   #closing: Promise<void> | undefined;
@@ -94,6 +98,9 @@ export class EtcdStore implements Store {
   async read(name: string): Promise<Snapshot> {
     this.#checkOpen();
     try {
+      const snapshot = await this.#orUnreachable(this.#look(name));
+      if (!this.#mustHoldBack) return snapshot;
+      await this.#holdBack();
       return await this.#orUnreachable(this.#look(name));
     } catch (error) {
       this.#doubtful.unread(name);
@@ -105,25 +112,33 @@ export class EtcdStore implements Store {
     this.#checkOpen();
     if (change.parts.length > PARTS_MAX) throw tooManyParts(change.parts.length);
     const own = needsLife(change) ? this.#lifeOf(change.holder) : this.#lives.get(change.holder.instance);
+    const endAsking = this.#doubtful.ask(change);
     try {
+      await this.#holdBack();
       const { isDone, view, backup } = await new Commit(this.#tools, change, { own, context: this.#context() }).run();
       const snapshots = new Map(namesIn(change).map((name) => [name, this.#snapshot(view, name)]));
       if (!isDone) return { kind: "conflict", snapshots };
       this.#doubtful.settle(change);
+      this.#giveUpOrphans();
       this.#pruneNowAndThen(change);
-      return { kind: "done", snapshots, ...(backup === undefined ? {} : { backup: howToGet(backup) }) };
+      return { kind: "done", snapshots, ...(backup === undefined ? {} : { backup: this.#howToGet(backup) }) };
     } catch (error) {
       if (!(error instanceof OutcomeUnknown)) throw error;
       this.#tools.known.clear();
-      this.#doubtful.note(change);
+      if (own !== undefined) this.#doubtful.note(change, own);
       return { kind: "unknown", cause: error };
+    } finally {
+      endAsking();
     }
   }
 
   async heartbeat(holder: Holder, names: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Loss>> {
     this.#checkOpen();
-    for (const name of this.#doubtful.givenUp) await this.#orUnreachable(this.#look(name));
-    return this.#orUnreachable(beat(this.#tools, holder, this.#lives.get(holder.instance), names));
+    const lost = await this.#orUnreachable(beat(this.#tools, holder, this.#lives.get(holder.instance), names));
+    this.#giveUpOrphans();
+    // Whoever is granted something does it first; nobody else may notice.
+    this.#holdBack().catch(() => undefined);
+    return lost;
   }
 
   /** In the order of their keys. What is changed meanwhile is shown as it is when its page is read. */
@@ -168,7 +183,10 @@ export class EtcdStore implements Store {
     const { client, keys, clock, waiting } = this.#tools;
     this.#watch.close();
     const begun = [...this.#lives.values()].filter(({ hasBegun }) => hasBegun);
-    const ends = begun.map(({ n, key }) => client.txn([], [remove(key), remove(keys.words(n), endOf(keys.words(n)))]));
+    const ends = begun.map(({ n, key }) => {
+      const rest = [keys.words(n), keys.lapses(n)].map((start) => remove(start, endOf(start)));
+      return client.txn([], [remove(key), ...rest]);
+    });
     let timer: ReturnType<Clock["setTimer"]> | undefined;
     const late = new Promise<void>((resolve) => {
       timer = clock.setTimer(CLOSE_MS, resolve);
@@ -183,7 +201,7 @@ export class EtcdStore implements Store {
   async #look(name: string): Promise<Snapshot> {
     const { client, keys, known } = this.#tools;
     const view = new View(keys, known);
-    await view.lookAtNames(client, [name], [keys.floor]);
+    await view.lookAtNames(client, [name], [keys.floor, keys.recovery]);
     const lock = view.looked(name)?.row?.lock ?? null;
     const own = lock === null ? undefined : this.#lives.get(lock.instance);
     const isOurs = own?.n === lock?.life && own?.locks.get(name)?.token !== lock?.token;
@@ -191,6 +209,24 @@ export class EtcdStore implements Store {
     if (!this.#doubtful.isOrphan(name, isOurs && own !== undefined)) return snapshot;
     if (own !== undefined && snapshot.record !== null) await this.#giveUp(snapshot.record, own);
     return this.#look(name);
+  }
+
+  /** Beside everything else: no heartbeat waits for it. What fails is tried again after the next one. */
+  #giveUpOrphans(): void {
+    if (this.#isGivingUp || this.#doubtful.givenUp.length === 0) return;
+    this.#isGivingUp = true;
+    const giveUp = async (): Promise<void> => {
+      for (const name of this.#doubtful.givenUp) {
+        const isOver = this.#doubtful.isOver(name);
+        await this.#look(name);
+        if (isOver) this.#doubtful.drop(name);
+      }
+    };
+    giveUp()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#isGivingUp = false;
+      });
   }
 
   /** On condition that it is as it was seen: else it is somebody's by now. */
@@ -238,6 +274,14 @@ export class EtcdStore implements Store {
     }
   }
 
+  /** Where an older snapshot was found, and until that is written. */
+  async #holdBack(): Promise<void> {
+    if (!this.#mustHoldBack) return;
+    const ttlsMs = [...this.#lives.values()].map(({ holder }) => holder.ttlMs);
+    await this.#orUnreachable(holdBack(this.#tools, ttlsMs));
+    this.#mustHoldBack = false;
+  }
+
   #pruneNowAndThen({ parts }: Change): void {
     if (!parts.some(({ kind }) => kind === "put" || kind === "remove" || kind === "recall")) return;
     this.#untilPrune -= 1;
@@ -255,7 +299,15 @@ export class EtcdStore implements Store {
     this.#tools.client.forgetRevision();
     this.#tools.known.clear();
     this.#watch.startAnew();
+    this.#mustHoldBack = true;
     for (const own of this.#lives.values()) own.doubt();
+  }
+
+  /** One line for a shell. User and certificates are etcdctl's own affair. */
+  #howToGet(key: string): string {
+    const { location, isSecure } = this.#tools.client;
+    const endpoints = location.split(",").map((one) => `${isSecure ? "https" : "http"}://${one}`);
+    return `ETCDCTL_API=3 etcdctl --endpoints ${shellWord(endpoints.join(","))} get --print-value-only ${shellWord(key)}`;
   }
 
   #checkOpen(): void {
@@ -268,9 +320,4 @@ function tooManyParts(count: number): NameholdError {
     "invalid-input",
     `A change of ${count} parts is too large for etcd, which takes ${PARTS_MAX} in one. Make several of it.`,
   );
-}
-
-/** One line for a shell. */
-function howToGet(key: string): string {
-  return `etcdctl get --print-value-only ${shellWord(key)}`;
 }

@@ -15,11 +15,6 @@ export class KeySpace {
     return `${this.prefix}floor`;
   }
 
-  /** Which cluster the registry was made in. */
-  get origin(): string {
-    return `${this.prefix}origin`;
-  }
-
   /** There while names are held back after a restored backup was noticed. */
   get recovery(): string {
     return `${this.prefix}recovery`;
@@ -79,9 +74,14 @@ export class KeySpace {
     return `${this.prefix}lives/${n}`;
   }
 
-  /** There while a lock lives that no beat refreshes any more. */
-  lapse(lease: string): string {
-    return `${this.prefix}lapses/${lease}`;
+  /** What ends by itself of a life, or with it where that is given up. */
+  lapses(life: number): string {
+    return `${this.prefix}lapses/${life}/`;
+  }
+
+  /** There while locks live that no beat of the life refreshes any more. */
+  lapse(life: number, lease: string): string {
+    return this.lapses(life) + lease;
   }
 
   words(life: number): string {
@@ -93,12 +93,12 @@ export class KeySpace {
   }
 
   /** The names that were kept for the holder of a lock. */
-  keptBy(token: number): string {
-    return `${this.prefix}kept/${token}/`;
+  keptBy({ life, token }: Granted): string {
+    return `${this.prefix}kept/${life}/${token}/`;
   }
 
-  kept(token: number, name: string): string {
-    return this.keptBy(token) + JSON.stringify(name);
+  kept(lock: Granted, name: string): string {
+    return this.keptBy(lock) + JSON.stringify(name);
   }
 
   /** The names whose holders act under an ID that is not their entries'. */
@@ -109,6 +109,12 @@ export class KeySpace {
   acting(id: string, name: string): string {
     return this.actingUnder(id) + JSON.stringify(name);
   }
+}
+
+/** What tells a lock from all others: a life gives no token twice, and another may give the same one. */
+export interface Granted {
+  readonly life: number;
+  readonly token: number;
 }
 
 /** The name at the end of a key that begins with `start`. */

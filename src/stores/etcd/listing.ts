@@ -1,6 +1,7 @@
 /** All names, in pages. */
 import { endOf } from "./keys.js";
-import { locksIn, readName, signsOf } from "./stored.js";
+import { AnswerTooLong } from "./member-connection.js";
+import { locksIn, readName, signOf } from "./stored.js";
 import type { Tools } from "./tools.js";
 import { View } from "./view.js";
 import type { Kv } from "./wire.js";
@@ -13,8 +14,8 @@ export async function* pagesOf({ client, keys, known }: Tools) {
     const view = new View(keys, known);
     const names = kvs.flatMap(({ key }) => keys.nameIn(key) ?? []);
     for (const kv of kvs) view.put(kv.key, kv);
-    const signs = kvs.flatMap((kv) => locksIn(readName(kv)).flatMap((lock) => signsOf(keys, lock)));
-    await view.look(client, [...new Set(signs)]);
+    const signs = kvs.flatMap((kv) => locksIn(readName(kv)).map((lock) => signOf(keys, lock)));
+    await view.look(client, [keys.recovery, ...new Set(signs)]);
     const first = names[0];
     const last = names.at(-1);
     if (first === undefined || last === undefined) continue;
@@ -37,12 +38,29 @@ export async function lastTokenIn({ client, keys }: Pick<Tools, "client" | "keys
 }
 
 async function* nameKeys({ client, keys }: Pick<Tools, "client" | "keys">): AsyncIterable<readonly Kv[]> {
-  const end = endOf(keys.names);
+  let limit = PAGE;
   for (let start = keys.names; ; ) {
-    const { kvs } = await client.range(start, { end, limit: PAGE });
+    const kvs = await pageFrom(client, { start, end: endOf(keys.names), limit });
+    if (kvs === null) {
+      limit = Math.ceil(limit / 4);
+      continue;
+    }
     yield kvs;
     const last = kvs.at(-1);
-    if (last === undefined || kvs.length < PAGE) return;
+    if (last === undefined || kvs.length < limit) return;
     start = `${last.key}\0`;
+  }
+}
+
+/** @returns null when so many are too long together */
+async function pageFrom(
+  client: Tools["client"],
+  { start, end, limit }: { readonly start: string; readonly end: string; readonly limit: number },
+): Promise<readonly Kv[] | null> {
+  try {
+    return (await client.range(start, { end, limit })).kvs;
+  } catch (error) {
+    if (!(error instanceof AnswerTooLong) || limit === 1) throw error;
+    return null;
   }
 }

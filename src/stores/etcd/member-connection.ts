@@ -41,7 +41,10 @@ export class NoAnswer extends Error {
 /** Whoever reads thousands of names at once waits for a connection. */
 const POOL = { keepAlive: true, maxSockets: 64 };
 
-/** An answer longer than this is none of ours: pages and transactions are far shorter. */
+/** The member has more to say than is taken in one answer. */
+export class AnswerTooLong extends Error {}
+
+/** Longer than any transaction's. A page of names may be asked for in smaller ones. */
 const ANSWER_BYTES_MAX = 64 * 2 ** 20;
 
 /**
@@ -80,7 +83,7 @@ export class MemberConnection {
         response.on("data", (chunk: Buffer) => {
           chunks.push(chunk);
           bytes += chunk.length;
-          if (bytes > ANSWER_BYTES_MAX) fail(new Error("an endless answer"));
+          if (bytes > ANSWER_BYTES_MAX) fail(new AnswerTooLong(`an answer of more than ${ANSWER_BYTES_MAX} bytes`));
         });
         response.on("error", fail);
         response.on("aborted", () => fail(new Error("the connection was closed in the middle of the answer")));
@@ -132,7 +135,8 @@ export class MemberConnection {
 }
 
 /** Nothing was sent on a connection that never came about. */
-function noAnswer(error: unknown, { socket, reusedSocket }: ClientRequest): NoAnswer {
+function noAnswer(error: unknown, { socket, reusedSocket }: ClientRequest): NoAnswer | AnswerTooLong {
+  if (error instanceof AnswerTooLong) return error;
   const isConnected =
     reusedSocket || (socket !== null && socket !== undefined && !socket.connecting && socket.bytesWritten > 0);
   return new NoAnswer(error instanceof Error ? error.message : String(error), isConnected, error);

@@ -1,9 +1,8 @@
-import { randomInt } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import type { Holder } from "../../core/entry.js";
 import { type Clock, later, type MonotonicMs, type WallMs } from "../../core/timing.js";
 import { OwnLocks } from "../records/own-locks.js";
 import type { EtcdClient } from "./etcd-client.js";
-import { isLeaseMissing } from "./etcd-fault.js";
 import type { KeySpace } from "./keys.js";
 import type { StoredLife } from "./stored.js";
 import type { Tools } from "./tools.js";
@@ -11,7 +10,7 @@ import { exists, type Guard, isAt, isMissing, type Kv, type Op, put } from "./wi
 
 /** A lease serves for the grants of so long a time: each is counted from its beginning, so it lasts so much longer. */
 const LEASE_SERVES_MS = 500;
-/** Numbers of leases and lives are random: nobody is asked for one, and none comes twice. */
+/** Numbers of lives are random: nobody is asked for one, and none comes twice. */
 const NUMBERS_MAX = 2 ** 48 - 1;
 
 /** A lease whose granting is under way or done. */
@@ -19,7 +18,6 @@ export interface Lease {
   readonly id: string;
   /** Before it was asked for. */
   readonly sentAt: MonotonicMs;
-  /** Who has to know waits for it; who has not goes on, and is told by etcd when it was too early. */
   readonly granted: Promise<void>;
 }
 
@@ -28,7 +26,7 @@ export function leaseSeconds(ttlMs: number): number {
 }
 
 export function startLease(client: EtcdClient, clock: Clock, seconds: number): Lease {
-  const id = String(1 + randomInt(NUMBERS_MAX));
+  const id = newLeaseId();
   const sentAt = clock.monotonicMs();
   const granted = client.grantLease(id, seconds);
   // Nobody may be waiting for it yet.
@@ -37,15 +35,18 @@ export function startLease(client: EtcdClient, clock: Clock, seconds: number): L
 }
 
 /**
- * Does something with a lease that may be on its way still: both are sent at once, and it is done again when the lease came
- * second. etcd then has done nothing of it.
+ * Of all that etcd takes: one process gets a new one with each heartbeat, and to have that of another would be to end with it.
+ */
+export function newLeaseId(): string {
+  return String((randomBytes(8).readBigUInt64BE() >> 1n) | 1n);
+}
+
+/**
+ * Does something with a lease, once it is granted. Never before: a transaction that stands before its lease in etcd's log is
+ * refused, but a member that is killed then and reads its log again finds the lease in its data, takes the transaction, and
+ * differs from the others from then on (seen with 3.4.23).
  */
 export async function withLease<T>({ granted }: Pick<Lease, "granted">, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    if (!isLeaseMissing(error)) throw error;
-  }
   await granted;
   return act();
 }
@@ -71,6 +72,8 @@ export interface Renewal {
 export class OwnLife {
   readonly holder: Holder;
   readonly locks = new OwnLocks();
+  /** No token is given twice in one process, also within one tick of its clock. */
+  lastToken = 0;
   readonly #client: EtcdClient;
   readonly #clock: Clock;
   readonly #keys: KeySpace;
@@ -79,6 +82,7 @@ export class OwnLife {
   #hasBegun = false;
   #kv: Kv | null | undefined = null;
   #lease: Lease | undefined;
+  #renewals = 0;
   /** One at a time, so that they do not refuse each other. */
   #renewing: Promise<unknown> | undefined;
 
@@ -101,9 +105,20 @@ export class OwnLife {
     return this.#hasBegun;
   }
 
-  /** As it was last seen. */
+  /** How often it was given another lease. */
+  get renewals(): number {
+    return this.#renewals;
+  }
+
+  /** As it was last seen. Null: not written yet; undefined: that is not known. */
   get kv(): Kv | null | undefined {
     return this.#kv;
+  }
+
+  /** Whether another beat is due that all its locks take part in: it ends sooner than what is refreshed by itself now. */
+  get isOld(): boolean {
+    const since = this.#lease?.sentAt;
+    return since === undefined || this.#clock.monotonicMs() >= later(since, this.holder.ttlMs / 2);
   }
 
   /**
@@ -117,7 +132,9 @@ export class OwnLife {
     while (this.#renewing !== undefined) await this.#renewing;
     if (this.#isYoung()) {
       const lease = this.#lease as Lease;
-      return act({ lease, guards: [exists(this.key)], ops: [], written: null });
+      // At this very beat: what is asked for now does not come about when the next one is made.
+      const guard = this.#kv == null ? exists(this.key) : isAt(this.key, this.#kv.mod);
+      return act({ lease, guards: [guard], ops: [], written: null });
     }
     return this.renewing(wall, act);
   }
@@ -137,10 +154,15 @@ export class OwnLife {
     }
   }
 
-  /** @param kv its key as it is; null: it is not there (any more); undefined: that is not known */
-  saw(kv: Kv | null | undefined): void {
-    if (kv === null && this.#hasBegun) this.end();
-    else this.#kv = kv;
+  /**
+   * What a look at its key has found that began when the key had been written, or might have been.
+   *
+   * @param kv null: it is over
+   */
+  saw(key: string, kv: Kv | null): void {
+    if (key !== this.key) return;
+    if (kv === null) this.end();
+    else if (this.#kv == null || kv.mod >= this.#kv.mod) this.#kv = kv;
   }
 
   /** What etcd remembers is older than what is known here: every lock is asked about at the next beat. */
@@ -161,7 +183,7 @@ export class OwnLife {
 
   async #renew(wall: WallMs, act: (renewal: Renewal) => Promise<boolean>): Promise<boolean> {
     // A key that is gone must not be made again: with it, locks would come back to life.
-    if (this.#kv === undefined) this.saw((await this.#client.range(this.key)).kvs[0] ?? null);
+    if (this.#kv === undefined) this.saw(this.key, (await this.#client.range(this.key)).kvs[0] ?? null);
     const lease = startLease(this.#client, this.#clock, leaseSeconds(this.holder.ttlMs));
     const life: StoredLife = { instance: this.holder.instance, wallAt: wall };
     const value = JSON.stringify(life);
@@ -171,7 +193,10 @@ export class OwnLife {
     this.#hasBegun = true;
     try {
       const isDone = await withLease(lease, () => act({ lease, guards: [guard], ops, written: { key, value } }));
-      if (isDone) this.#lease = lease;
+      if (isDone) {
+        this.#lease = lease;
+        this.#renewals += 1;
+      }
       return isDone;
     } catch (error) {
       this.#kv = undefined;

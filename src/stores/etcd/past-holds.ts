@@ -30,9 +30,12 @@ export async function prune(tools: Tools): Promise<void> {
 
 async function pruneUnder({ client }: Tools, start: string, max: number): Promise<void> {
   const end = endOf(start);
-  const { count } = await client.range(start, { end, countOnly: true });
-  if (count <= max) return;
-  const { kvs } = await client.range(start, { end, limit: Math.min(count - max, PAGE), keysOnly: true });
-  const last = kvs.at(-1);
-  if (last !== undefined) await client.txn([], [remove(start, last.key)]);
+  for (;;) {
+    const { count } = await client.range(start, { end, countOnly: true });
+    if (count <= max) return;
+    const { kvs } = await client.range(start, { end, limit: Math.min(count - max, PAGE), keysOnly: true });
+    const last = kvs.at(-1);
+    // The last of them, too.
+    if (last !== undefined) await client.txn([], [remove(start, `${last.key}\0`)]);
+  }
 }

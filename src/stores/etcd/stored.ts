@@ -4,7 +4,7 @@ import type { Loss, Revocation } from "../../core/record.js";
 import { type MonotonicMs, monotonicMs, type WallMs } from "../../core/timing.js";
 import type { EntryRow, LockRow, Pulse } from "../records/rows.js";
 import type { KeySpace } from "./keys.js";
-import { type Kv, NO_LEASE } from "./wire.js";
+import type { Kv } from "./wire.js";
 
 /** The clock of a row's `MonotonicMs`: etcd's revisions, which rise with every change and are the same for everybody. */
 export const REVISIONS = "etcd revisions";
@@ -67,7 +67,7 @@ export interface StoredWord {
 /** What is known of a key: undefined where it was not looked at. */
 export type Peek = (key: string) => Kv | null | undefined;
 
-export const NOTHING: StoredName = { entry: null, former: null, lastToken: 0 };
+const NOTHING: StoredName = { entry: null, former: null, lastToken: 0 };
 
 export function readName(kv: Kv | null): StoredName {
   return kv === null ? NOTHING : (JSON.parse(kv.value) as StoredName);
@@ -77,10 +77,12 @@ export function locksIn({ entry, former }: StoredName): readonly StoredLock[] {
   return [entry?.lock, former].filter((lock) => lock != null);
 }
 
-/** The keys that tell whether the lock's holder lives. */
-export function signsOf(keys: KeySpace, { life, lapse }: StoredLock): readonly string[] {
-  const hasLapse = lapse !== undefined && lapse !== NO_LEASE;
-  return hasLapse ? [keys.life(life), keys.lapse(lapse)] : [keys.life(life)];
+/**
+ * The key that is there as long as the lock is its holder's. One that was refreshed by itself outlives the last beat of its
+ * holder's life.
+ */
+export function signOf(keys: KeySpace, { life, lapse }: StoredLock): string {
+  return lapse === undefined ? keys.life(life) : keys.lapse(life, lapse);
 }
 
 export function entryRow(name: string, entry: StoredEntry, lock: LockRow | null): EntryRow {
@@ -90,9 +92,13 @@ export function entryRow(name: string, entry: StoredEntry, lock: LockRow | null)
 }
 
 export function lockRow(keys: KeySpace, lock: StoredLock, peek: Peek): LockRow {
-  const isThere = signsOf(keys, lock).every((key) => peek(key) != null);
-  const life = peek(keys.life(lock.life));
-  return { ...lock, follows: lock.lapse === undefined, pulse: isThere && life != null ? pulseOf(life) : null };
+  const sign = peek(signOf(keys, lock));
+  return { ...lock, follows: lock.lapse === undefined, pulse: sign == null ? null : pulseIn(lock, sign) };
+}
+
+function pulseIn({ lapse, refreshedAt, refreshedWall }: StoredLock, sign: Kv): Pulse {
+  if (lapse === undefined) return pulseOf(sign);
+  return { beat: 0, at: refreshedAt, wallAt: refreshedWall, clock: REVISIONS };
 }
 
 export function pulseOf({ mod, value }: Kv): Pulse {

@@ -1,9 +1,19 @@
 import type { MonotonicMs } from "../../core/timing.js";
-import type { Looked, WaiterRow } from "../records/rows.js";
+import type { LockRow, Looked, WaiterRow } from "../records/rows.js";
 import type { EtcdClient } from "./etcd-client.js";
+import { heldBackAs, heldBackBy } from "./hold-back.js";
 import { endOf, type KeySpace } from "./keys.js";
 import type { KnownKeys } from "./known-keys.js";
-import { entryRow, lockRow, locksIn, readName, type StoredOffer, type StoredTicket, signsOf } from "./stored.js";
+import {
+  entryRow,
+  lockRow,
+  locksIn,
+  readName,
+  type StoredLock,
+  type StoredOffer,
+  type StoredTicket,
+  signOf,
+} from "./stored.js";
 import { type Kv, type Op, range, type TxnResult } from "./wire.js";
 
 /** etcd's default for the operations of one transaction. */
@@ -28,7 +38,11 @@ export class View {
 
   get(key: string): Kv | null | undefined {
     const seen = this.#seen.get(key);
-    return seen === undefined ? this.#known.get(key) : seen;
+    if (seen !== undefined) return seen;
+    // Kept as it was taken: what is drafted from it must be guarded by the same, whatever others of this process see since.
+    const known = this.#known.get(key);
+    if (known !== undefined) this.#seen.set(key, known);
+    return known;
   }
 
   under(start: string): readonly Kv[] | undefined {
@@ -88,12 +102,17 @@ export class View {
     if (kv === undefined || this.#signsOf(name).some((key) => this.get(key) === undefined)) return undefined;
     const { entry, former } = readName(kv);
     const peek = (key: string): Kv | null | undefined => this.get(key);
-    const row = entry && entryRow(name, entry, entry.lock && lockRow(this.keys, entry.lock, peek));
-    const isKept = row?.lock == null && former !== null;
+    const recovery = this.get(this.keys.recovery) ?? null;
+    const asRow = (lock: StoredLock): LockRow => {
+      const read = lockRow(this.keys, lock, peek);
+      return recovery === null ? read : heldBackAs(read, recovery);
+    };
+    const row = entry && entryRow(name, entry, entry.lock && asRow(entry.lock));
+    const kept = former === null ? recovery && heldBackBy(recovery) : asRow(former);
     return {
       name,
       row,
-      former: isKept ? lockRow(this.keys, former, peek) : null,
+      former: row?.lock == null ? kept : null,
       queue: row === null || offeredAt === undefined ? [] : this.#queueOf(name, offeredAt),
     };
   }
@@ -105,7 +124,7 @@ export class View {
 
   #signsOf(name: string): readonly string[] {
     const kv = this.get(this.keys.name(name));
-    return kv == null ? [] : locksIn(readName(kv)).flatMap((lock) => signsOf(this.keys, lock));
+    return kv == null ? [] : locksIn(readName(kv)).map((lock) => signOf(this.keys, lock));
   }
 }
 

@@ -21,6 +21,9 @@ import {
 import type { View } from "./view.js";
 import { exists, type Guard, isAt, isMissing, isUnchanged, NO_LEASE, type Op, put, remove, when } from "./wire.js";
 
+/** Tokens may be so far ahead of the wall clock, in microseconds, for want of a finer one. */
+const TICKS_US = 1_000_000;
+
 export interface Write {
   readonly guards: readonly Guard[];
   readonly ops: readonly Op[];
@@ -123,8 +126,9 @@ export class DraftWriter {
     const before = this.#stored(name);
     const after = this.#storedAfter(name, before);
     const key = this.#keys.name(name);
-    // Above the wall clock, it is the floor alone that keeps tokens of different names apart.
-    if (after.lastToken > Math.floor(this.#drafting.base.wall * 1_000)) this.#raiseFloor(after.lastToken);
+    // Far above the wall clock, it is the floor alone that keeps tokens of different names apart. A little above it are those
+    // of grants in one tick of the clock, which must not wait for each other at one key.
+    if (after.lastToken > Math.floor(this.#drafting.base.wall * 1_000) + TICKS_US) this.#raiseFloor(after.lastToken);
     for (const lock of locksIn(before)) this.#guardLife(lock);
     if (after.entry === null && after.former === null) {
       this.#remove(key);
@@ -152,7 +156,9 @@ export class DraftWriter {
     const row = changed.get(name);
     const entry = row === undefined ? before.entry : row && this.#entryAfter(name, row, before);
     const former = formers.get(name);
-    const isForgotten = before.former !== null && this.#draft.forgotten.includes(before.former.token);
+    const isForgotten = this.#drafting.forgotten.some(
+      ({ life, token }) => life === before.former?.life && token === before.former.token,
+    );
     const kept = former === undefined ? before.former : former && this.#lockAfter(former);
     const lastToken = Math.max(before.lastToken, row?.lock?.token ?? 0);
     return { entry, former: former === undefined && isForgotten ? null : kept, lastToken };
@@ -174,12 +180,8 @@ export class DraftWriter {
     // Over, and it does not come back.
     if (life == null) return storedLock(lock, NO_LEASE);
     this.#guards.set(key, isAt(key, life.mod));
-    this.#lapse(life.lease);
+    this.#put(this.#keys.lapse(lock.life, life.lease), true, life.lease);
     return storedLock(lock, life.lease);
-  }
-
-  #lapse(lease: string): void {
-    this.#put(this.#keys.lapse(lease), true, lease);
   }
 
   #writeIndexes(name: string, before: StoredName, after: StoredName): void {
@@ -255,7 +257,7 @@ export class DraftWriter {
 }
 
 /** Holds in the order in which they ended; the same hold has the same key, wherever it was written. */
-export function holdKey(keys: KeySpace, { name, holder, since, token, until }: PastHold): string {
+function holdKey(keys: KeySpace, { name, holder, since, token, until }: PastHold): string {
   const which = JSON.stringify([name, holder.instance, since, token]);
   const digest = createHash("sha256").update(which).digest("base64url").slice(0, 22);
   return `${keys.holds}${stamp(until)}-${digest}`;
@@ -269,7 +271,7 @@ function stamp(at: WallMs): string {
 /** Under which a name is found by a lock that was taken away with it, or stands on another ID now. */
 function indexesOf(keys: KeySpace, name: string, { entry, former }: StoredName): ReadonlySet<string> {
   const found = new Set<string>();
-  if (former !== null) found.add(keys.kept(former.token, name)).add(keys.acting(former.id, name));
+  if (former !== null) found.add(keys.kept(former, name)).add(keys.acting(former.id, name));
   if (entry?.lock != null && entry.lock.id !== entry.id) found.add(keys.acting(entry.lock.id, name));
   return found;
 }

@@ -1,5 +1,6 @@
 /** The heartbeat of one holder: one row and one round trip, however many names it holds. */
 import type { Holder } from "../../core/entry.js";
+import { RegistryError } from "../../core/errors.js";
 import type { Loss } from "../../core/record.js";
 import { later, type MonotonicMs } from "../../core/timing.js";
 import type { OwnLock } from "../records/own-locks.js";
@@ -17,9 +18,12 @@ const NOTE_MS = 5_000;
 /** A connection whose packets are swallowed must be found out while there is time for another try. */
 const TRIES_PER_TTL = 6;
 const TIMEOUT_MS_MIN = 250;
+const TRIES_MAX = 3;
 
 interface BeatAnswer {
   readonly head: Head;
+  /** It came after its deadline, and nothing was done. */
+  readonly late?: true;
   /** Null: the life is over. */
   readonly beat: number | null;
   readonly words: readonly (readonly [token: number, name: string, loss: string, leftUs: number])[] | null;
@@ -66,17 +70,11 @@ export class Beats {
     if (own === undefined || !own.isBorn) return this.#lossesOf(names);
     const plan = planOf(own, names);
     const reconciles = own.mayHaveOrphans && plan.isForAll;
-    if (reconciles) own.mayHaveOrphans = false;
     const { adoptions } = this.#engine;
     const timeoutMs = Math.min(this.#engine.timeoutMs, Math.max(TIMEOUT_MS_MIN, holder.ttlMs / TRIES_PER_TTL));
-    let answer: BeatAnswer | null;
-    try {
-      const request = JSON.stringify(this.#request(own, plan, { names, reconciles }));
-      answer = await this.#engine.call<BeatAnswer>("beat", [request], { isUrgent: true, timeoutMs });
-    } catch (error) {
-      if (reconciles) own.mayHaveOrphans = true;
-      throw error;
-    }
+    const sentAt = this.#engine.clock.monotonicMs();
+    const answer = await this.#sent({ life: own, plan, names, reconciles, timeoutMs });
+    if (reconciles) own.lookedForOrphans(sentAt);
     if (answer === null || answer.beat === null) {
       own.over();
       return this.#lossesOf(names);
@@ -86,11 +84,18 @@ export class Beats {
     return this.#heard(own, answer, { ...plan, names });
   }
 
-  #request(
-    own: OwnLife,
-    plan: Plan,
-    { names, reconciles }: { readonly names: ReadonlyMap<string, number>; readonly reconciles: boolean },
-  ): object {
+  async #sent(beat: Beat): Promise<BeatAnswer | null> {
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      const { timeoutMs } = beat;
+      const request = JSON.stringify(this.#request(beat));
+      const answer = await this.#engine.call<BeatAnswer>("beat", [request], { isUrgent: true, timeoutMs });
+      // An answer in time to a statement that was late by the server's clock: that has stepped, as this process knows now.
+      if (answer?.late !== true) return answer;
+    }
+    throw new RegistryError("unreachable", `${this.#engine.location}: the server's clock steps again and again.`);
+  }
+
+  #request({ life: own, plan, names, reconciles, timeoutMs }: Beat): object {
     const { isForAll, dropped, resumed, refreshed, unknown } = plan;
     const keys = (some: Iterable<string>): readonly string[] => [...some].map((name) => keyOf(name).key);
     const asked = (some: readonly string[]): readonly object[] =>
@@ -100,6 +105,7 @@ export class Beats {
       life: own.n,
       all: isForAll,
       expected: this.#engine.expectedUs,
+      deadline: this.#engine.deadlineUs(timeoutMs),
       ...this.#note(),
       ...unlessEmpty("locked", keys([...dropped.keys(), ...resumed, ...refreshed])),
       ...unlessEmpty(
@@ -192,6 +198,16 @@ function lossIn(looked: Looked | undefined, token: number, life: number | null):
 /** Unless another lock of that name has come in between. */
 function change(lock: OwnLock | undefined, token: number, act: () => void): void {
   if (lock?.token === token) act();
+}
+
+/** A heartbeat as it is sent. */
+interface Beat {
+  readonly life: OwnLife;
+  readonly plan: Plan;
+  readonly names: ReadonlyMap<string, number>;
+  /** Whether it also looks for locks that are not known here. */
+  readonly reconciles: boolean;
+  readonly timeoutMs: number;
 }
 
 /** What a heartbeat asks for. */

@@ -24,11 +24,14 @@ const NUMBER_MAX = 2 ** 48 - 1;
 export class ChangeListener {
   readonly #engine: Engine;
   readonly #watchers = new Map<News, ReadonlySet<string> | null>();
+  readonly #settling = new Map<News, readonly Timer[]>();
   readonly #closing = new AbortController();
   readonly #n = randomInt(1, NUMBER_MAX);
   #client: Client | undefined;
   #isRunning = false;
-  #timers: Timer[] = [];
+  /** The names are said one after the other, or the older might stand in the end. */
+  #saying: Promise<unknown> = Promise.resolve();
+  #nextSaying: Promise<boolean> | undefined;
   #wake: (() => void) | undefined;
   #isStale = false;
   /** Null until it is known. */
@@ -81,12 +84,14 @@ export class ChangeListener {
   }
 
   #unsubscribe(news: News): void {
-    if (!this.#watchers.delete(news) || this.#closing.signal.aborted) return;
+    if (!this.#watchers.delete(news)) return;
+    this.#settled(news);
+    if (this.#closing.signal.aborted) return;
     if (this.#watchers.size === 0) this.#stop();
   }
 
   #stop(): void {
-    for (const timer of this.#timers.splice(0)) timer.cancel();
+    for (const news of this.#settling.keys()) this.#settled(news);
     const client = this.#client;
     this.#client = undefined;
     this.#wake?.();
@@ -140,13 +145,13 @@ export class ChangeListener {
     setBusy(client, false);
     this.#client = client;
     this.#isStale = false;
-    await this.#sayNames();
+    let isRegistered = await this.#sayNames();
     for (const news of this.#watchers.keys()) {
       news.tell(null);
       this.#settle(news);
     }
     while (this.#watchers.size > 0 && !this.#closing.signal.aborted) {
-      await Promise.race([this.#pause(CHECK_MS), gone]);
+      await Promise.race([this.#pause(isRegistered ? CHECK_MS : POLL_MS), gone]);
       if (this.#watchers.size === 0 || this.#closing.signal.aborted) return;
       // An answer that does not come is a connection whose packets are swallowed.
       await Promise.race([
@@ -154,7 +159,9 @@ export class ChangeListener {
         gone,
         this.#engine.timeLimit("the connection that listens does not answer"),
       ]);
-      await this.#sayNames();
+      const wasRegistered = isRegistered;
+      isRegistered = await this.#sayNames();
+      if (isRegistered && !wasRegistered) this.#tellAll(null);
       if (this.#isStale) throw new Error("listened for other names than is known");
     }
   }
@@ -167,12 +174,23 @@ export class ChangeListener {
     }
   }
 
-  async #sayNames(): Promise<void> {
+  /** @returns false while there is no registry yet: then nobody tells of anything */
+  #sayNames(): Promise<boolean> {
+    this.#nextSaying ??= this.#saying.then(() => {
+      this.#nextSaying = undefined;
+      const said = this.#say();
+      this.#saying = said.catch(() => undefined);
+      return said;
+    });
+    return this.#nextSaying;
+  }
+
+  async #say(): Promise<boolean> {
     const all = [...this.#watchers.values()];
     const names = all.some((one) => one === null)
       ? null
       : [...new Set(all.flatMap((one) => [...(one ?? [])]))].map((name) => keyOf(name).key);
-    await this.#engine.call("watch", [JSON.stringify({ n: this.#n, names })]);
+    return (await this.#engine.call("watch", [JSON.stringify({ n: this.#n, names })])) !== null;
   }
 
   #listenAnew(): void {
@@ -182,9 +200,15 @@ export class ChangeListener {
 
   #settle(news: News): void {
     news.tell(null);
-    for (const delayMs of SETTLE_MS) {
-      this.#timers.push(this.#engine.clock.setTimer(delayMs, () => news.tell(null), { background: true }));
-    }
+    this.#settled(news);
+    const { clock } = this.#engine;
+    const timers = SETTLE_MS.map((ms) => clock.setTimer(ms, () => news.tell(null), { background: true }));
+    this.#settling.set(news, timers);
+  }
+
+  #settled(news: News): void {
+    for (const timer of this.#settling.get(news) ?? []) timer.cancel();
+    this.#settling.delete(news);
   }
 
   /** @param key empty when any may have changed */

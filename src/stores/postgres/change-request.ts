@@ -18,6 +18,8 @@ export interface RequestBase {
   readonly numbers: Numbers;
   /** What the server's clock should say, in microseconds; null where that is not known. */
   readonly expectedUs: number | null;
+  /** After that, by the server's clock, it must not be written any more. */
+  readonly deadlineUs: number | null;
   /** IDs that come to other names, and what is known of their uses, as the server has told it. */
   readonly uses: { readonly ids: readonly string[]; readonly told: unknown } | null;
   /** The recovery that is over, as this process has seen. */
@@ -43,12 +45,14 @@ export function changeRequest(draft: Draft, base: RequestBase): string {
     checks: checksOf(draft, base),
     writes,
     expected: base.expectedUs,
+    deadline: base.deadlineUs,
+    ...(writes.some(({ do: how }) => how === "insert" || how === "move") ? { makes: true } : {}),
     ...(life === null ? {} : { life: life.n, ...(life.isBorn ? {} : { newborn: life.holder.ttlMs }) }),
     ...numbers.range,
     ...(raise > 0 ? { raise } : {}),
     ...(base.uses === null ? {} : { ids: base.uses.ids.map(encodeText), uses: base.uses.told }),
     ...(base.recoveredUs === null ? {} : { recovered: base.recoveredUs }),
-    ...besidesOf(draft, base),
+    ...unlessEmpty("beside", besidesOf(draft, base)),
     ...queuesOf(draft, base),
   });
 }
@@ -166,7 +170,12 @@ function lockMembers({ id, lock }: EntryRow, locking: string): object {
   if (locking === "grant") return { lock: [encodeText(lock.instance), lock.pid, encodeText(lock.host), lock.ttlMs] };
   return {
     ...(lock.id === id ? {} : { lock_id: encodeText(lock.id) }),
-    ...(lock.revocation === null ? {} : { revocation: encodeText(JSON.stringify(lock.revocation)) }),
+    ...(lock.revocation === null
+      ? {}
+      : {
+          revocation: encodeText(JSON.stringify(lock.revocation)),
+          revoked_why: encodeText(lock.revocation.reason),
+        }),
   };
 }
 
@@ -260,6 +269,10 @@ function formersForgotten(draft: Draft, { looked }: RequestBase): readonly strin
   return [...looked.values()].flatMap(({ name, former }) =>
     former !== null && draft.forgotten.includes(former.token) ? [name] : [],
   );
+}
+
+function unlessEmpty(member: string, members: object): object {
+  return Object.keys(members).length === 0 ? {} : { [member]: members };
 }
 
 function listed<T>(member: string, items: readonly T[], shape: (item: T) => unknown): object {

@@ -27,7 +27,7 @@ interface LookAnswer {
 }
 
 interface CommitAnswer {
-  readonly answer: "done" | "conflict" | "floor" | "no-life";
+  readonly answer: "done" | "conflict" | "floor" | "no-life" | "late";
   readonly head: Head;
   readonly looked: readonly LookedTuple[];
 }
@@ -79,6 +79,12 @@ export class ChangeWriter {
     const facts = new Facts(change, this.#known);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       if (facts.missing.size > 0 || facts.missingIds.size > 0) await this.#lookUp(facts);
+      // Where there is no registry yet, nobody has told the time, by which tokens and entries are made.
+      if (!this.#engine.serverClock.isKnown) {
+        await this.#engine.make();
+        facts.doubt();
+        await this.#lookUp(facts);
+      }
       const numbers = new Numbers(
         Math.max(facts.highest, this.#engine.floor, change.tokenFloor ?? 0),
         this.#engine.serverClock.reading().wall,
@@ -92,6 +98,7 @@ export class ChangeWriter {
         looked: facts.used,
         numbers,
         expectedUs: this.#engine.expectedUs,
+        deadlineUs: this.#engine.deadlineUs(this.#engine.timeoutMs),
         uses: facts.usesAsked,
         recoveredUs: this.#engine.recoveryOverUs,
       });
@@ -103,7 +110,7 @@ export class ChangeWriter {
           backup:
             draft.replacedBy === undefined
               ? undefined
-              : (JSON.parse(request) as { backup: { change: number } }).backup.change,
+              : (JSON.parse(request) as { beside: { backup: { change: number } } }).beside.backup.change,
         };
     }
     throw new RegistryError(

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Client } from "pg";
 import { RegistryError } from "../../core/errors.js";
 import type { Clock } from "../../core/timing.js";
@@ -6,7 +5,7 @@ import { bootId } from "../../platform/clock.js";
 import { host } from "../../platform/host.js";
 import { type Answer, Connections, destroy, type RunOptions } from "./connections.js";
 import type { Driver } from "./driver.js";
-import type { SqlPlace } from "./functions.js";
+import { placeOf, type SqlPlace } from "./functions.js";
 import { isMissingSchema, sqlStateOf, storageErrorOf } from "./postgres-error.js";
 import type { Head, Recovery } from "./rows.js";
 import { RowReader, recoveryIn } from "./rows.js";
@@ -49,8 +48,7 @@ export class Engine {
 
   constructor(driver: Driver, settings: PostgresSettings, options: EngineOptions) {
     const schema = settings.schema ?? "namehold";
-    const channel = `namehold_${createHash("sha256").update(schema).digest("hex").slice(0, 16)}`;
-    this.place = { s: `"${schema.replaceAll('"', '""')}"`, channel };
+    this.place = placeOf(schema);
     this.location = settings.location;
     this.clock = options.clock;
     this.timeoutMs = options.timeoutMs;
@@ -90,9 +88,14 @@ export class Engine {
     return new RowReader(this.serverClock, this.recovery);
   }
 
-  /** What the server's clock should say; null as long as nothing is known of it. */
+  /** What the server's clock should say; null where that is not known well enough to vouch for it. */
   get expectedUs(): number | null {
-    return this.serverClock.isKnown ? this.serverClock.nowUs() : null;
+    return this.serverClock.isKnown && !this.serverClock.hasJustStepped ? this.serverClock.nowUs() : null;
+  }
+
+  /** When, by the server's clock, a statement that is sent now has been given up here. */
+  deadlineUs(timeoutMs: number): number | null {
+    return this.serverClock.latestUs(timeoutMs);
   }
 
   /**
@@ -109,6 +112,11 @@ export class Engine {
       if ((await this.#ensureSchema(options.makes === true)) === 0) return null;
       return this.#run<Result>(name, args, options);
     }
+  }
+
+  /** Makes the registry where there is none yet. */
+  async make(): Promise<void> {
+    await this.#ensureSchema(true);
   }
 
   /** An error as callers are told it. */
@@ -192,7 +200,7 @@ export class Engine {
     const reported = error instanceof Error ? error.message : "";
     return new RegistryError(
       "read-only",
-      `${this.location}: this user lacks a right (PostgreSQL says: ${reported}). Where the schema is not there yet, its owner makes it: namehold init, with a location whose user may create it. Then the owner runs, with the role's name: ${grantsFor(s, "ROLE")}`,
+      `${this.location}: this user lacks a right (PostgreSQL says: ${reported}). Where the schema is not there yet, a user who may create it makes it with a first claim: namehold -r postgres://OWNER@HOST/DATABASE run NAME -- true. Then the owner runs, with the role's name: ${grantsFor(s, "ROLE")}`,
     );
   }
 }

@@ -5,6 +5,7 @@
  * Rows are locked in one order: entries by name, then lives. Each statement of a function sees what was committed before
  * it began (READ COMMITTED), so what is looked at after a lock was taken is up to date.
  */
+import { createHash } from "node:crypto";
 import { BEAT, FINISH, PRUNE, WATCH } from "./living-sql.js";
 import { BACKUP, HOLDER_OF, LOOK, LOOKED, PAGE, PAST, USES_OF_IDS } from "./reading-sql.js";
 import { ADOPT, BEGIN_WRITING, COMMIT, INCARNATION, WRITE_BESIDE, WRITE_ENTRIES, WRITE_QUEUES } from "./writing-sql.js";
@@ -13,8 +14,21 @@ import { ADOPT, BEGIN_WRITING, COMMIT, INCARNATION, WRITE_BESIDE, WRITE_ENTRIES,
 export interface SqlPlace {
   /** The schema's name, quoted. */
   readonly s: string;
+  /** Names the table that is there of the registry, as a text literal: its number is another one after a restore. */
+  readonly table: string;
+  /** Where the registry's queues count, as a text literal. */
+  readonly places: string;
+  /** What no schema's name has in it, for quotes around functions. */
+  readonly quote: string;
   /** Where changes are told. */
   readonly channel: string;
+}
+
+export function placeOf(schema: string): SqlPlace {
+  const s = `"${schema.replaceAll('"', '""')}"`;
+  const channel = `namehold_${createHash("sha256").update(schema).digest("hex").slice(0, 16)}`;
+  const literal = (name: string): string => `'${`${s}.${name}`.replaceAll("'", "''")}'`;
+  return { s, channel, table: literal("registry"), places: literal("places"), quote: `$${channel}$` };
 }
 
 /** Those that the store calls, with their arguments. */
@@ -33,13 +47,19 @@ export const ENTRANCES = [
   "backup(given bigint)",
 ] as const;
 
+/**
+ * Whoever calls decides which operators and functions a name means, unless the function says so itself. The inner functions do not
+ * act as the owner: one that is called from without can do no more than its caller.
+ */
+const AS_OWNER = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp";
+
 const NOW = "BEGIN RETURN floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint; END";
 
 export function functionsIn(place: SqlPlace): string {
-  const { s } = place;
+  const { s, quote } = place;
   const define = (head: string, result: string, body: string): string =>
-    `CREATE OR REPLACE FUNCTION ${s}.${head} RETURNS ${result} LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-${ENTRANCES.some((entrance) => entrance === head) ? "SET search_path = pg_catalog, pg_temp" : ""} AS $body$\n${body}\n$body$;
+    `CREATE OR REPLACE FUNCTION ${s}.${head} RETURNS ${result} LANGUAGE plpgsql VOLATILE
+${ENTRANCES.some((entrance) => entrance === head) ? AS_OWNER : ""} AS ${quote}\n${body}\n${quote};
 REVOKE ALL ON FUNCTION ${s}.${head} FROM PUBLIC;`;
   return [
     define("layout()", "integer", `BEGIN RETURN (SELECT r.layout FROM ${s}.registry r); END`),

@@ -10,6 +10,7 @@ const HOLDS_MAX_PER_NAME = 1_000;
 const BACKUPS_MAX = 1_000;
 /** Rows that one step of pruning deletes. */
 const PRUNED_MAX = 2_048;
+const LIVES_PRUNED_MAX = 256;
 const US_PER_SECOND = 1_000_000;
 const US_PER_DAY = 86_400 * US_PER_SECOND;
 
@@ -19,7 +20,7 @@ function updateAsked(s: string, which: string, assignments: string): string {
     WHERE e.name = x.name AND e.life = own AND e.token = x.token`;
 }
 
-/** One sign of life. Its parts are told in beat-request.ts. */
+/** One sign of life. What beat.ts sends is described there. */
 export const BEAT = ({ s }: SqlPlace): string => `
 DECLARE
   r ${s}.registry;
@@ -34,6 +35,10 @@ BEGIN
   END IF;
   PERFORM 1 FROM ${s}.lives WHERE n = own FOR NO KEY UPDATE;
   t := ${s}.now_us();
+  -- Its holder has given it up, and may have given up its locks.
+  IF t > (c->>'deadline')::bigint THEN
+    RETURN json_build_object('head', ${headOf("t", "r")}, 'late', true);
+  END IF;
   -- It lapses from the last beat that refreshed it.
   IF c ? 'dropped' THEN
     ${updateAsked(s, "dropped", `follows = false, refreshed = (SELECT ${LAST_REFRESH} FROM ${s}.lives l WHERE l.n = own)`)}
@@ -80,12 +85,12 @@ BEGIN
   t := ${s}.now_us();
   INSERT INTO ${s}.holds (name, full_name, id, instance, pid, host, token, since, last_heartbeat, until, how, detail, observed)
   SELECT e.name, e.full_name, e.id, e.instance, e.pid, e.host, e.token, e.acquired, ${LAST_REFRESH}, t,
-    CASE WHEN e.revocation IS NULL THEN 'released' ELSE 'revoked' END, e.revocation::json->>'reason', false
+    CASE WHEN e.revocation IS NULL THEN 'released' ELSE 'revoked' END, e.revoked_why, false
   FROM ${s}.entries e JOIN ${s}.lives l ON l.n = e.life
   WHERE e.life = own AND e.name IN (SELECT jsonb_array_elements_text(c->'names'));
   UPDATE ${s}.entries e SET version = greatest(e.version + 1, t), last_seen = t, life = NULL, instance = NULL, pid = NULL,
     host = NULL, ttl_ms = NULL, token = NULL, acquired = NULL, refreshed = NULL, since = NULL, sure = NULL, follows = NULL, revocation = NULL,
-    lock_id = NULL
+    revoked_why = NULL, lock_id = NULL
   WHERE e.life = own AND e.name IN (SELECT jsonb_array_elements_text(c->'names'));
   queues := ARRAY(SELECT DISTINCT name FROM ${s}.waiters WHERE life = own);
   DELETE FROM ${s}.waiters WHERE life = own;
@@ -115,6 +120,7 @@ END`;
 export const PRUNE = ({ s }: SqlPlace): string => `
 DECLARE
   t bigint := ${s}.now_us();
+  silent bigint[];
 BEGIN
   PERFORM set_config('lock_timeout', '200', true);
   DELETE FROM ${s}.holds WHERE k IN (SELECT k FROM ${s}.holds WHERE name = given AND (until, k) <
@@ -126,8 +132,11 @@ BEGIN
     (SELECT DISTINCT change FROM ${s}.backups ORDER BY change DESC LIMIT ${BACKUPS_MAX}) newest);
   DELETE FROM ${s}.clock_notes WHERE abs(t - checked) > ${US_PER_DAY};
   DELETE FROM ${s}.waiters w USING ${s}.lives l WHERE l.n = w.life AND abs(t - l.waiting) > ${US_PER_DAY};
-  DELETE FROM ${s}.lives l WHERE l.n IN (SELECT n FROM ${s}.lives WHERE abs(t - at) > ${US_PER_DAY} LIMIT 16)
+  -- First locked, and looked at then: a grant to one of them, which locks it as well, may just have been written.
+  silent := ARRAY(SELECT n FROM ${s}.lives WHERE abs(t - at) > ${US_PER_DAY} LIMIT ${LIVES_PRUNED_MAX} FOR UPDATE SKIP LOCKED);
+  IF silent <> '{}' THEN DELETE FROM ${s}.lives l WHERE l.n = ANY (silent)
     AND NOT EXISTS (SELECT 1 FROM ${s}.entries WHERE life = l.n) AND NOT EXISTS (SELECT 1 FROM ${s}.formers WHERE life = l.n)
     AND NOT EXISTS (SELECT 1 FROM ${s}.waiters WHERE life = l.n);
+  END IF;
   DELETE FROM ${s}.words w WHERE NOT EXISTS (SELECT 1 FROM ${s}.lives WHERE n = w.life);
 END`;

@@ -36,7 +36,12 @@ export function storageErrorOf(error: unknown, location: string): NameholdError 
   const state = sqlStateOf(error);
   const reported = error instanceof Error ? error.message : String(error);
   if (error instanceof LostReply) return new RegistryError("unreachable", `${location}: ${reported}`);
-  if (state === undefined) return unreachable(location, error, reported);
+  if (state === undefined) {
+    // What pg says where the server wants a password and there is none.
+    if (reported.startsWith("SASL:"))
+      return new RegistryError("invalid-input", `${location}: ${PASSWORD} (${reported}).`);
+    return unreachable(location, error, reported);
+  }
   const [, code, says] = KNOWN.find(([prefix]) => state.startsWith(prefix)) ?? ["", "storage-failed", "it failed"];
   return new RegistryError(code, `${location}: ${says} (PostgreSQL says ${state}: ${reported}).`);
 }
@@ -54,14 +59,12 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "it does not answer";
 }
 
+const PASSWORD = "the server refuses this user; check the user, the password (PGPASSWORD, PGPASSFILE) and pg_hba.conf";
+
 const KNOWN: readonly (readonly [prefix: string, code: ErrorCode, says: string])[] = [
-  [
-    "28",
-    "invalid-input",
-    "the server refuses this user; check the user, the password (PGPASSWORD, PGPASSFILE) and pg_hba.conf",
-  ],
+  ["28", "invalid-input", PASSWORD],
   ["3D000", "invalid-input", "there is no such database; create it, or name another one"],
-  ["42501", "read-only", "this user lacks a right; an owner must grant it: see docs/postgres.md"],
+  ["42501", "read-only", "this user lacks a right; an owner must grant it: see docs/stores.md"],
   ["25006", "read-only", "the server is a standby, or set to read only; name the primary"],
   [
     "NH001",

@@ -1,10 +1,11 @@
+import { randomInt } from "node:crypto";
 import type { Holder } from "../../core/entry.js";
 import { NameholdError } from "../../core/errors.js";
 import { type Checkup, type DiagnoseOptions, runChecks } from "../../core/finding.js";
 import type { HistoryQuery, PastHold } from "../../core/history.js";
 import type { Loss, Snapshot } from "../../core/record.js";
 import { shellWord } from "../../core/shell-word.js";
-import type { Clock, Timer } from "../../core/timing.js";
+import { type Clock, later, type Timer } from "../../core/timing.js";
 import { systemClock } from "../../platform/clock.js";
 import type { Looked } from "../records/rows.js";
 import { type SnapshotContext, snapshotFrom } from "../records/snapshot.js";
@@ -36,6 +37,8 @@ const PAGE_ROWS = 256;
 const FINISH_MS = 2_000;
 /** So many commits, and what is too much is deleted. */
 const COMMITS_PER_PRUNING = 256;
+/** Rows that are locked by others are waited for no longer, and after that there is only the commit. */
+const LATE_MS = 5_000;
 /** How often in its TTL a process tells that it still waits. */
 const WAIT_BEATS_PER_TTL = 3;
 
@@ -79,7 +82,8 @@ export class PostgresStore implements Store {
   readonly #listener: ChangeListener;
   readonly #lives = new Map<string, OwnLife>();
   readonly #waitBeats = new Map<OwnLife, Timer>();
-  #commits = 0;
+  /** Not from 0: processes that live for a few changes must also prune now and then. */
+  #commits = randomInt(COMMITS_PER_PRUNING);
   #closing: Promise<void> | undefined;
 
   constructor(driver: Driver, settings: PostgresSettings, options: PostgresStoreOptions = {}) {
@@ -93,7 +97,7 @@ export class PostgresStore implements Store {
     this.#listener = new ChangeListener(this.#engine);
     this.#engine.onAdopted = () => {
       this.#known.clear();
-      for (const own of this.#lives.values()) own.doubt();
+      for (const own of this.#lives.values()) own.doubt(clock.monotonicMs());
     };
   }
 
@@ -124,7 +128,7 @@ export class PostgresStore implements Store {
       if (own !== undefined) {
         // Its row may have been made by this change: a heartbeat finds out.
         own.born();
-        own.mayHaveOrphans = true;
+        this.#suspectOrphans(own);
       }
       return { kind: "unknown", cause: this.#engine.failure(error) };
     } finally {
@@ -267,8 +271,13 @@ export class PostgresStore implements Store {
       }
     } catch {
       // The next heartbeat finds those that are left.
-      own.mayHaveOrphans = true;
+      this.#suspectOrphans(own);
     }
+  }
+
+  /** Once begun, a change may still wait for rows, the disk, and replicas when its time is over. */
+  #suspectOrphans(own: OwnLife): void {
+    own.suspectOrphans(later(this.#engine.clock.monotonicMs(), this.#engine.timeoutMs + LATE_MS));
   }
 
   #prune(name: string | undefined): void {

@@ -4,7 +4,11 @@ import { RegistryError } from "../../core/errors.js";
 import { ENTRANCES, functionsIn, type SqlPlace } from "./functions.js";
 import { tablesIn } from "./tables.js";
 
-/** From version i to version i + 1 of the layout, in order. */
+/**
+ * From version i to version i + 1 of the layout, in order. Each that changes what a function takes or answers gives it another name and
+ * drops the old one: who knows the old layout alone then finds no function, asks for the layout, and is told to be updated; who
+ * knows the new one finds none in an old registry, and brings it up to date.
+ */
 const MIGRATIONS: readonly ((place: SqlPlace) => string)[] = [
   (place) => `${tablesIn(place.s)}\n${functionsIn(place)}
 INSERT INTO ${place.s}.registry (one, layout, floor, incarnation, adoptions, recovered, holdback_ms)
@@ -30,7 +34,7 @@ export interface SchemaFacts {
 /** @returns null when there is no such schema */
 export async function factsOf(client: Client, { s }: SqlPlace): Promise<SchemaFacts | null> {
   const { rows } = await client.query(
-    `SELECT current_user AS role, count(p.oid)::int AS functions,
+    `SELECT quote_ident(current_user) AS role, count(p.oid)::int AS functions,
       has_schema_privilege(n.oid, 'USAGE') AND coalesce(bool_and(has_function_privilege(p.oid, 'EXECUTE')), true) AS "isUsable"
     FROM pg_namespace n LEFT JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = ANY ($2)
     WHERE '"' || replace(n.nspname, '"', '""') || '"' = $1 GROUP BY n.oid`,

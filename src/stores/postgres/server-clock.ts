@@ -18,6 +18,12 @@ const NOTE_US_MAX = 60_000_000;
 /** A time that lies so far ahead was written before the clock stepped back. */
 const FUTURE_US_MAX = 1_000_000;
 
+/**
+ * So long after a step this process vouches for no time: a clock that steps there and back between two looks of others would make
+ * what was written meanwhile seem old to them.
+ */
+const DOUBT_MS = 60_000;
+
 /** The name of the server's clock in readings; a moment that may have been written before a step is on no clock. */
 export const SERVER_CLOCK = "server";
 const NO_CLOCK = "";
@@ -31,6 +37,7 @@ const NO_CLOCK = "";
  */
 export class ServerClock {
   readonly #clock: Clock;
+  #steppedAt: MonotonicMs | undefined;
   #known: (ClockNote & { readonly checkedAt: MonotonicMs }) | undefined;
 
   constructor(clock: Clock) {
@@ -44,6 +51,7 @@ export class ServerClock {
     const known = this.#known;
     const elapsedUs = known === undefined ? 0 : Math.max(0, receivedAt - known.checkedAt) * 1000;
     if (known === undefined || !isSame(known, { low, high }, elapsedUs)) {
+      if (known !== undefined) this.#steppedAt = receivedAt;
       this.#known = { low, high, steadySince: serverUs, checkedAt: receivedAt };
       return;
     }
@@ -69,9 +77,19 @@ export class ServerClock {
     return this.#known !== undefined;
   }
 
-  /** The server's time now, or a little before it. */
+  get hasJustStepped(): boolean {
+    return this.#steppedAt !== undefined && this.#clock.monotonicMs() - this.#steppedAt < DOUBT_MS;
+  }
+
+  /** The latest that the server's clock can say in so many milliseconds; null as long as nothing is known of it. */
+  latestUs(inMs: number): number | null {
+    return this.#known === undefined ? null : Math.ceil((this.#clock.monotonicMs() + inMs) * 1000 + this.#known.high);
+  }
+
+  /** The server's time now, or a little before it. This machine's, as long as nothing is known of it: for people alone. */
   nowUs(): number {
-    return Math.floor(this.#clock.monotonicMs() * 1000 + (this.#known?.low ?? 0));
+    if (this.#known === undefined) return Math.floor(this.#clock.wallMs() * 1000);
+    return Math.floor(this.#clock.monotonicMs() * 1000 + this.#known.low);
   }
 
   reading(): Reading {

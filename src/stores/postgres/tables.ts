@@ -13,6 +13,9 @@ CREATE TABLE ${s}.registry (
   floor bigint NOT NULL,
   -- Which history of this database it is: another one after a promotion or a restored backup, see incarnation().
   incarnation text NOT NULL,
+  -- The server, and the table, by which that was looked at last.
+  started timestamptz,
+  made_as oid,
   -- How often it has been another one.
   adoptions integer NOT NULL,
   -- When it was found to be another one, and for how long what is free is held back since; null when that is over.
@@ -62,6 +65,7 @@ CREATE TABLE ${s}.entries (
   -- Whether its holder's beats refresh it.
   follows boolean,
   revocation text,
+  revoked_why text COLLATE "C",
   -- Under which ID its holder acts; null: the entry's.
   lock_id text COLLATE "C"
 ) WITH (fillfactor = 70);

@@ -11,12 +11,12 @@ const AHEAD_US = 1_000_000;
 const LONG_SILENT_US = 3_600_000_000;
 
 /** A promoted replica is on another timeline, a restored dump has other tables, another cluster another identifier. */
-export const INCARNATION = ({ s }: SqlPlace): string => `
+export const INCARNATION = ({ table }: SqlPlace): string => `
 BEGIN
   RETURN (SELECT system_identifier FROM pg_control_system()) || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
-    || '/' || '${s}.registry'::regclass::oid;
+    || '/' || ${table}::regclass::oid;
 EXCEPTION WHEN insufficient_privilege OR undefined_function OR feature_not_supported THEN
-  RETURN '?/?/' || '${s}.registry'::regclass::oid;
+  RETURN '?/?/' || ${table}::regclass::oid;
 END`;
 
 /** What was committed last before a promotion or a backup may be missing: everybody gets a full TTL from now. */
@@ -30,11 +30,11 @@ BEGIN
   UPDATE ${s}.entries SET refreshed = t, sure = false WHERE life IS NOT NULL AND NOT follows;
   UPDATE ${s}.formers SET refreshed = t, sure = false;
   UPDATE ${s}.lives SET beat = beat + 1, moved = beat + 1, at = t, sure = false;
-  UPDATE ${s}.registry SET incarnation = given, adoptions = adoptions + 1, recovered = t, holdback_ms = greatest(
+  UPDATE ${s}.registry SET incarnation = given, started = NULL, adoptions = adoptions + 1, recovered = t, holdback_ms = greatest(
     ${HOLDBACK_MS_MIN}, (SELECT max(ttl_ms) FROM ${s}.lives), (SELECT max(ttl_ms) FROM ${s}.entries WHERE life IS NOT NULL));
 END`;
 
-export const BEGIN_WRITING = ({ s }: SqlPlace): string => `
+export const BEGIN_WRITING = ({ s, table }: SqlPlace): string => `
 DECLARE
   r ${s}.registry;
   present text;
@@ -50,16 +50,17 @@ BEGIN
   END IF;
   PERFORM set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', true);
   SELECT * INTO r FROM ${s}.registry WHERE one = 1;
-  present := ${s}.incarnation();
-  IF r.incarnation <> present THEN
-    PERFORM ${s}.adopt(present);
-    SELECT * INTO r FROM ${s}.registry WHERE one = 1;
+  -- What tells one incarnation from another is read from a file: only when this server has started since, or the tables are others.
+  IF r.started IS DISTINCT FROM pg_postmaster_start_time() OR r.made_as <> ${table}::regclass THEN
+    present := ${s}.incarnation();
+    IF r.incarnation <> present THEN PERFORM ${s}.adopt(present); END IF;
+    UPDATE ${s}.registry SET started = pg_postmaster_start_time(), made_as = ${table}::regclass WHERE one = 1 RETURNING * INTO r;
   END IF;
   RETURN r;
 END`;
 
 /**
- * One change: locks what it is about, looks whether all is as its draft has supposed, and writes it. What commit-request.ts
+ * One change: locks what it is about, looks whether all is as its draft has supposed, and writes it. What change-request.ts
  * sends is described there.
  */
 export const COMMIT = ({ s, channel }: SqlPlace): string => {
@@ -88,8 +89,8 @@ BEGIN
     END IF;
     IF NOT FOUND THEN RETURN ${answer("no-life", `${s}.now_us()`)}; END IF;
   END IF;
-  -- An ID comes to a name: meanwhile no holder of it may be turned into a former one.
-  IF c ? 'ids' OR c ? 'formers' THEN PERFORM 1 FROM ${s}.registry WHERE one = 1 FOR UPDATE; END IF;
+  -- An ID comes to a name: meanwhile no holder of it may be turned into a former one. Who writes that row locks it before others.
+  IF c ? 'ids' OR c->'beside' ? 'formers' OR c ? 'raise' THEN PERFORM 1 FROM ${s}.registry WHERE one = 1 FOR UPDATE; END IF;
   FOR item IN SELECT value FROM jsonb_array_elements(c->'checks') ORDER BY value->>'name' COLLATE "C" LOOP
     SELECT version INTO found_version FROM ${s}.entries WHERE name = item->>'name' FOR UPDATE;
     IF item ? 'version' THEN
@@ -110,13 +111,19 @@ BEGIN
   END IF;
   IF NOT is_as_supposed THEN RETURN ${answer("conflict", `${s}.now_us()`)}; END IF;
   t := ${s}.now_us();
+  -- Whoever has sent it has given it up, and would not know of what it grants.
+  IF t > (c->>'deadline')::bigint THEN RETURN ${answer("late", "t")}; END IF;
   IF c ? 'newborn' THEN
     INSERT INTO ${s}.lives (n, ttl_ms, beat, moved, at, sure, waiting)
       VALUES ((c->>'life')::bigint, (c->>'newborn')::double precision, 1, 1, t, ${isSure("c", "t")}, t);
   END IF;
-  PERFORM ${s}.write_beside(c, t);
+  IF c ? 'beside' THEN PERFORM ${s}.write_beside(c->'beside', t); END IF;
   PERFORM ${s}.write_entries(c, t, last_beat);
   IF c ? 'queues' THEN PERFORM ${s}.write_queues(c, t); END IF;
+  -- Now nobody else can make these names. One that has come and gone before has left its tokens in the floor.
+  IF c ? 'makes' AND (c->>'lowest')::bigint <= (SELECT floor FROM ${s}.registry) THEN
+    RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'a name has come and gone';
+  END IF;
   IF c ? 'raise' OR highest > t + ${AHEAD_US} THEN
     UPDATE ${s}.registry SET floor = greatest(floor, (c->>'raise')::bigint, CASE WHEN highest > t + ${AHEAD_US} THEN highest END)
       WHERE one = 1 RETURNING * INTO r;
@@ -124,8 +131,10 @@ BEGIN
   IF c ? 'recovered' AND r.recovered = (c->>'recovered')::bigint THEN
     UPDATE ${s}.registry SET recovered = NULL WHERE one = 1 RETURNING * INTO r;
   END IF;
-  PERFORM pg_notify('${channel}', told) FROM unnest(names || ARRAY(SELECT jsonb_array_elements_text(c->'told'))) told
-    WHERE EXISTS (SELECT 1 FROM ${s}.watchers w WHERE w.names IS NULL OR told = ANY (w.names));
+  IF EXISTS (SELECT 1 FROM ${s}.watchers) THEN
+    PERFORM pg_notify('${channel}', told) FROM unnest(names || ARRAY(SELECT jsonb_array_elements_text(c->'told'))) told
+      WHERE EXISTS (SELECT 1 FROM ${s}.watchers w WHERE w.names IS NULL OR told = ANY (w.names));
+  END IF;
   RETURN ${answer("done", "t")};
 END`;
 };
@@ -223,18 +232,18 @@ BEGIN
       UPDATE ${s}.entries SET version = (w->>'version')::bigint, last_seen = t, life = (c->>'life')::bigint,
         instance = lock->>0, pid = (lock->>1)::bigint, host = lock->>2, ttl_ms = (lock->>3)::double precision,
         token = (w->>'version')::bigint, acquired = t, refreshed = t, since = last_beat, sure = ${isSure("c", "t")}, follows = true,
-        revocation = NULL, lock_id = NULL WHERE name = key RETURNING waiters INTO waiting;
+        revocation = NULL, revoked_why = NULL, lock_id = NULL WHERE name = key RETURNING waiters INTO waiting;
       -- The next time that it is free, its waiter gets a full turn.
       IF waiting > 0 THEN UPDATE ${s}.waiters SET offered = NULL WHERE name = key AND offered IS NOT NULL; END IF;
     WHEN 'none' THEN
       UPDATE ${s}.entries e SET version = (w->>'version')::bigint, last_seen = ${lastSeen()}, life = NULL, instance = NULL,
         pid = NULL, host = NULL, ttl_ms = NULL, token = NULL, acquired = NULL, refreshed = NULL, since = NULL, sure = NULL, follows = NULL,
-        revocation = NULL, lock_id = NULL WHERE name = key;
+        revocation = NULL, revoked_why = NULL, lock_id = NULL WHERE name = key;
     WHEN 'freeze' THEN
       UPDATE ${s}.entries e SET version = (w->>'version')::bigint, last_seen = ${lastSeen()},
         refreshed = ${LAST_REFRESH},
         sure = ${IS_LAST_SURE},
-        follows = false, revocation = w->>'revocation', lock_id = w->>'lock_id'
+        follows = false, revocation = w->>'revocation', revoked_why = w->>'revoked_why', lock_id = w->>'lock_id'
       FROM ${s}.entries x LEFT JOIN ${s}.lives l ON l.n = x.life WHERE e.name = key AND x.name = key;
     WHEN 'keep' THEN
       UPDATE ${s}.entries e SET version = (w->>'version')::bigint, last_seen = ${lastSeen()}, lock_id = w->>'lock_id' WHERE name = key;
@@ -248,7 +257,7 @@ function lastSeen(): string {
   return "CASE w->>'seen' WHEN 'now' THEN t WHEN 'keep' THEN e.last_seen END";
 }
 
-export const WRITE_QUEUES = ({ s }: SqlPlace): string => `
+export const WRITE_QUEUES = ({ s, places }: SqlPlace): string => `
 DECLARE
   q jsonb;
 BEGIN
@@ -256,7 +265,7 @@ BEGIN
     CASE q->>'kind'
     WHEN 'enqueue' THEN
       INSERT INTO ${s}.waiters (place, name, ticket, life, instance, since)
-        SELECT nextval('${s}.places'), q->>'name', q->>'ticket', (c->>'life')::bigint, q->>'instance', t
+        SELECT nextval(${places}), q->>'name', q->>'ticket', (c->>'life')::bigint, q->>'instance', t
         WHERE EXISTS (SELECT 1 FROM ${s}.entries WHERE name = q->>'name')
         ON CONFLICT ON CONSTRAINT waiters_by_ticket DO NOTHING;
       UPDATE ${s}.lives SET waiting = t WHERE n = (c->>'life')::bigint;

@@ -19,7 +19,8 @@ describe("keys in etcd", () => {
         expect(bytes(keys.name(a)) === bytes(keys.name(b))).toBe(a === b);
         expect(keys.nameIn(Buffer.from(keys.name(a), "utf8").toString("utf8"))).toBe(a);
         expect(keys.nameIn(keys.ticket(a, b))).toBe(a);
-        expect(nameAfter(keys.keptBy(1), keys.kept(1, a))).toBe(a);
+        const lock = { life: 1, token: 2 };
+        expect(nameAfter(keys.keptBy(lock), keys.kept(lock, a))).toBe(a);
       }),
     );
   });
