@@ -154,7 +154,7 @@ export class RegistryFile {
     for (let turns = 0; this.#queue.length > 0; turns += 1) {
       // The other work of this process has its turns too.
       if (turns > 0) await setImmediate();
-      const waitingJobs = this.#queue.length;
+      const waiting = [...this.#queue];
       const jobs: Job[] = [];
       try {
         await this.#refuseNoRegistry();
@@ -167,7 +167,8 @@ export class RegistryFile {
           continue;
         }
         // Without a turn, those who have waited for it fail; who came meanwhile waits for the next.
-        const failed = jobs.length > 0 ? jobs : this.#queue.splice(0, waitingJobs);
+        const failed = new Set(jobs.length > 0 ? jobs : waiting);
+        this.#queue = this.#queue.filter((job) => !failed.has(job));
         for (const job of failed) job.fail(error);
       }
     }

@@ -121,12 +121,14 @@ export class TurnQueue {
     // Whatever else is wanted in this very moment comes along.
     await Promise.resolve();
     while (this.#jobs.length > 0) {
-      const waitingJobs = this.#jobs.length;
+      const waiting = [...this.#jobs];
       try {
         if (!this.#takeTurnAtOnce()) await this.#takeTurn();
       } catch (error) {
         // Without a turn, those who have waited for it fail; who came meanwhile waits for the next.
-        for (const job of this.#jobs.splice(0, waitingJobs)) job.fail(error);
+        const failed = new Set(waiting);
+        this.#jobs = this.#jobs.filter((job) => !failed.has(job));
+        for (const job of failed) job.fail(error);
       } finally {
         this.#leave();
       }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/platform/clock.js";
+import { FileLock } from "../../../src/platform/file-lock.js";
 import { RegistryFile } from "../../../src/stores/json-file/registry-file.js";
 import type { Work } from "../../../src/stores/json-file/work.js";
 
@@ -51,6 +52,39 @@ describe("the queue of turns of one process", () => {
     }
     expect(turns.size).toBeGreaterThanOrEqual(4);
     expect(loops).toBeGreaterThanOrEqual(1);
+  });
+
+  it("lets nobody wait for longer than he must while heartbeats come and fail before him [G12]", async () => {
+    const waits = new RegistryFile(join(directory, "registry.json"), systemClock, 200);
+    await waits.inTurn(() => undefined);
+    const other = new FileLock(join(directory, "registry.json"));
+    expect(other.tryAcquire()).toBe(true);
+    const began = systemClock.monotonicMs();
+    const failed = { heartbeats: 0 };
+    const beat = (): Promise<unknown> =>
+      waits.inTurn(
+        () => undefined,
+        () => undefined,
+      );
+    const beats = setInterval(() => {
+      beat().catch(() => {
+        failed.heartbeats += 1;
+      });
+    }, 50);
+    try {
+      const first = beat();
+      const job = waits.inTurn(() => undefined);
+      await expect(first).rejects.toMatchObject({ code: "busy" });
+      await expect(job).rejects.toMatchObject({ code: "busy" });
+      await expect(waits.inTurn(() => undefined)).rejects.toMatchObject({ code: "busy" });
+      expect(failed.heartbeats).toBeLessThan(20);
+      expect(systemClock.monotonicMs() - began).toBeLessThan(2_000);
+    } finally {
+      clearInterval(beats);
+      other.release();
+      other.close();
+      await waits.close();
+    }
   });
 
   it("shares one turn among all that is asked for in the same moment", async () => {
