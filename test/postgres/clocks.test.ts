@@ -94,6 +94,22 @@ describe.each(STEPS)("a server's clock that steps by %i ms", (ms) => {
   });
 });
 
+describe("a server's clock that steps back and soon forward again", () => {
+  it("makes no living holder look silent to those who have not looked meanwhile [G7]", async () => {
+    const [holder, judge] = [lab(), lab()];
+    await judge.lookup("arm");
+    await holder.lookup("arm");
+    await sleep(2 * TTL_MS);
+    await stepClock(-1.5 * TTL_MS);
+    // This look sees the step, so that the grant is made in the new time.
+    await holder.lookup("arm");
+    const claim = await holder.claim("arm", { type: "node" });
+    await stepClock(1.5 * TTL_MS);
+    await expect(judge.claim("arm", { type: "node" })).rejects.toMatchObject({ code: "held" });
+    expect(claim.held).toBe(true);
+  });
+});
+
 describe("a process that has just started", () => {
   it("trusts what a process of its host has noted of the server's clock, and watches nothing that long [G6]", async () => {
     const [a, b] = [lab(), lab()];

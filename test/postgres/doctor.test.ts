@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Checkup } from "../../src/core/finding.js";
+import { namesCheck } from "../../src/registry/doctor/names-check.js";
 import type { Registry } from "../../src/registry/registry.js";
 import { openLab } from "./lab.js";
 import { newSchema, settingsOf } from "./postgres-harness.js";
@@ -35,6 +36,17 @@ describe("doctor on a registry in PostgreSQL", () => {
       expect(await server.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [settings.schema])).toEqual([]);
       await lab.resolve("arm", { type: "node" });
       expect(await codesOf(lab)).toEqual([]);
+    } finally {
+      await lab.close();
+    }
+  });
+
+  it("speaks of nothing left out, since what other stores look at here is looked at by the server's checks", async () => {
+    const lab = openLab(settingsOf(server, newSchema()));
+    try {
+      await lab.resolve("arm", { type: "node" });
+      const { looked } = await namesCheck.examine({ registry: lab, checkups: await lookAt(lab) });
+      expect(looked).toBe("1 name");
     } finally {
       await lab.close();
     }

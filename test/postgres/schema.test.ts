@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { grantsFor } from "../../src/stores/postgres/schema.js";
 import { openLab } from "./lab.js";
 import { newSchema, settingsOf } from "./postgres-harness.js";
-import { PostgresServer } from "./postgres-server.js";
+import { PostgresServer, SUPERUSER } from "./postgres-server.js";
 
 let server: PostgresServer;
 
@@ -57,8 +58,8 @@ describe("the schema", () => {
     await server.query(`CREATE SCHEMA ${s}; CREATE FUNCTION ${s}.layout() RETURNS integer LANGUAGE sql AS 'SELECT 99'`);
     const lab = openLab(settings);
     try {
-      for (const call of [lab.lookup("arm"), lab.claim("arm", { type: "node" })]) {
-        await expect(call).rejects.toMatchObject({
+      for (const call of [() => lab.lookup("arm"), () => lab.claim("arm", { type: "node" })]) {
+        await expect(call()).rejects.toMatchObject({
           code: "unsupported",
           message: expect.stringContaining("newer namehold"),
         });
@@ -91,6 +92,41 @@ describe("the schema", () => {
       });
     } finally {
       await Promise.all([owner.close(), node.close()]);
+    }
+  });
+
+  it("lends its owner's rights to no function or operator of a role that may use it", async () => {
+    const schema = newSchema();
+    await server.query("DROP ROLE IF EXISTS intruder; CREATE ROLE intruder LOGIN");
+    const owner = openLab(settingsOf(server, schema));
+    try {
+      await owner.resolve("arm", { type: "node" });
+      await server.query(grantsFor(`"${schema}"`, "intruder"));
+      await server.query(`CREATE SCHEMA "${schema} trap" AUTHORIZATION intruder`);
+      const intrusion = `SET ROLE intruder; SET search_path = "${schema} trap", pg_catalog;
+        CREATE FUNCTION trap(text, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''as %'', current_user; END';
+        CREATE OPERATOR <> (LEFTARG = text, RIGHTARG = text, FUNCTION = trap);`;
+      for (const call of ["adopt('x')", "begin_writing()", "write_beside('{}', 1)"]) {
+        const message = await server.query(`BEGIN; ${intrusion} SELECT "${schema}".${call}`).then(
+          () => "",
+          (error: Error) => error.message,
+        );
+        expect(message).not.toContain(`as ${SUPERUSER}`);
+      }
+    } finally {
+      await owner.close();
+    }
+  });
+
+  it.each(["it's", 'say "hi"', "a$body$b", "a$$b", "back\\slash"])("may be named %s", async (name) => {
+    const lab = openLab(settingsOf(server, `${newSchema().slice(0, 20)} ${name}`));
+    try {
+      const claim = await lab.claim("arm", { type: "node" });
+      await lab.refresh("arm");
+      await claim.release();
+      expect(await lab.history("arm")).toHaveLength(1);
+    } finally {
+      await lab.close();
     }
   });
 

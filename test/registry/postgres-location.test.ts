@@ -57,6 +57,12 @@ describe("a location of a registry in PostgreSQL", () => {
       `postgres://bob:${SECRET}@db/lab?what=${SECRET}`,
       `postgres://bob:${SECRET}/x@db`,
       `postgres://bob:${SECRET}%zz@db/`,
+      `postgres://bob:some@${SECRET}@db/lab`,
+      `postgres://bob:some@${SECRET}@db@other:1/lab`,
+      `postgres://bob:1/${SECRET}@db/lab`,
+      `postgres://bob:1?${SECRET}@db/lab`,
+      `postgres://bob:1?schema=${SECRET}@db/lab`,
+      `postgres://bob/${SECRET}:x@db/lab`,
     ];
     for (const location of broken) {
       expect(() => parse(location)).toThrow(
