@@ -177,7 +177,7 @@ describe.concurrent("namehold migrate", () => {
     ["no target", ["a.json"], "invalid-input", /missing required argument 'to'/],
     ["a third place", ["a.json", "b.json", "c.json"], "invalid-input", /too many arguments/],
     ["-r", ["-r", "x.json", "a.json", "b.json"], "invalid-input", /leave -r away/],
-    ["an unknown store", ["names.json", "redis:x"], "unsupported", /no store for redis: locations/],
+    ["an unknown store", ["names.json", "redis:x"], "unsupported", /behind redis: locations/],
     ["an empty path", ["names.json", ""], "invalid-input", /path of the registry is empty/],
     ["a wrong database location", ["names.json", "sqlite://host/x"], "invalid-input", /names a host/],
     ["a database that is a registry file", ["sqlite:names.json", "b.json"], "invalid-input", /not an SQLite database/],
