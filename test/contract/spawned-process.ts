@@ -14,6 +14,8 @@ export class DoomedProcess implements MortalProcess {
 
   private constructor(child: ChildProcess, answers: AsyncIterator<string>, holder: Holder) {
     this.#child = child;
+    // A write to one that was killed meanwhile: its missing answer tells of that.
+    child.stdin?.on("error", () => undefined);
     this.#answers = answers;
     this.holder = holder;
   }
