@@ -18,8 +18,8 @@ type Names = ReadonlyMap<string, number>;
 /**
  * Refreshes what is still the holder's, and tells what is not.
  *
- * The lease that the beat gives to the life's key and the transaction that does so and asks for words are sent at once. A
- * heartbeat that names few of the holder's locks refreshes those alone, with a lease of their own.
+ * A new lease, and then one transaction that gives it to the life's key and asks for words. A heartbeat that names few of
+ * the holder's locks refreshes those alone, with a lease of their own.
  *
  * @param own undefined for a holder that was granted nothing here
  * @see docs/SPEC.md#G5

@@ -25,12 +25,15 @@ export class WaitingLease {
 
   /** @param ttlMs how long a place may outlive its process */
   async id(ttlMs: number): Promise<string> {
-    const seconds = Math.ceil(ttlMs / 1_000);
-    if (this.#lease !== undefined && !this.#isLate(this.#lease.seconds)) return this.#lease.id;
-    const lease = { ...startLease(this.#client, this.#clock, seconds), seconds };
-    this.#lease = lease;
-    this.#renewedAt = lease.sentAt;
+    let lease = this.#lease;
+    if (lease === undefined || this.#isLate(lease.seconds)) {
+      const seconds = Math.ceil(ttlMs / 1_000);
+      lease = { ...startLease(this.#client, this.#clock, seconds), seconds };
+      this.#lease = lease;
+      this.#renewedAt = lease.sentAt;
+    }
     try {
+      // Whoever has asked for it: see `withLease`.
       await lease.granted;
     } catch (error) {
       if (this.#lease === lease) this.forget();
