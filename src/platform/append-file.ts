@@ -1,9 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, constants, fstatSync, readSync, writeSync } from "node:fs";
 import { NameholdError } from "../core/errors.js";
-import { NO_FOLLOW, NON_BLOCKING } from "./open-flags.js";
-import { adoptOwnership, ownershipInside } from "./ownership.js";
-import { errnoOf, storageError } from "./storage-error.js";
+import { openOrCreate } from "./opened-file.js";
+import { storageError } from "./storage-error.js";
 
 /**
  * Adds lines at the end of a file, which is made when it is missing, with its directory's owner and no wider mode. What a
@@ -15,7 +13,7 @@ import { errnoOf, storageError } from "./storage-error.js";
  */
 export function appendLines(path: string, lines: string): void {
   try {
-    const fd = openExisting(path) ?? create(path);
+    const fd = openOrCreate(path, constants.O_APPEND);
     try {
       const stats = fstatSync(fd);
       if (!stats.isFile()) throw new NameholdError("storage-failed", `Cannot write ${path}: it is not a file.`);
@@ -28,26 +26,7 @@ export function appendLines(path: string, lines: string): void {
   }
 }
 
-/** Not blocking, lest a FIFO in its place stop us. Node adds O_CLOEXEC. */
-const FLAGS = constants.O_RDWR | constants.O_APPEND | NO_FOLLOW | NON_BLOCKING;
 const LINE_END = 0x0a;
-
-function openExisting(path: string): number | undefined {
-  try {
-    return openSync(path, FLAGS);
-  } catch (failure) {
-    if (errnoOf(failure) === "ENOENT") return undefined;
-    throw failure;
-  }
-}
-
-/** Apart from opening, since only who creates the file gives it owner and mode. */
-function create(path: string): number {
-  const wanted = ownershipInside(dirname(path));
-  const fd = openSync(path, FLAGS | constants.O_CREAT | constants.O_EXCL, wanted.mode);
-  adoptOwnership(fd, wanted);
-  return fd;
-}
 
 function endsInLine(fd: number, size: number): boolean {
   const last = Buffer.alloc(1);

@@ -1,9 +1,7 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync, writevSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, fstatSync, ftruncateSync, writeSync, writevSync } from "node:fs";
 import { NameholdError } from "../core/errors.js";
-import { NO_FOLLOW, NON_BLOCKING } from "./open-flags.js";
-import { adoptOwnership, ownershipInside } from "./ownership.js";
-import { errnoOf, storageError } from "./storage-error.js";
+import { openOrCreate } from "./opened-file.js";
+import { storageError } from "./storage-error.js";
 
 /**
  * A file that is written over in place and never synced: cheap, and torn by a crash at the wrong moment, so its content
@@ -27,7 +25,7 @@ export class RewrittenFile {
    */
   static open(path: string, bytes: number): RewrittenFile {
     try {
-      const fd = openExisting(path) ?? create(path);
+      const fd = openOrCreate(path);
       try {
         const stats = fstatSync(fd);
         // Under a second name it may be somebody else's.
@@ -68,26 +66,6 @@ export class RewrittenFile {
   close(): void {
     closeSync(this.#fd);
   }
-}
-
-/** Not blocking, lest a FIFO in its place stop us. Node adds O_CLOEXEC. */
-const FLAGS = constants.O_RDWR | NO_FOLLOW | NON_BLOCKING;
-
-function openExisting(path: string): number | undefined {
-  try {
-    return openSync(path, FLAGS);
-  } catch (failure) {
-    if (errnoOf(failure) === "ENOENT") return undefined;
-    throw failure;
-  }
-}
-
-/** Apart from opening, since only who creates the file gives it owner and mode. */
-function create(path: string): number {
-  const wanted = ownershipInside(dirname(path));
-  const fd = openSync(path, FLAGS | constants.O_CREAT | constants.O_EXCL, wanted.mode);
-  adoptOwnership(fd, wanted);
-  return fd;
 }
 
 function writeAll(fd: number, bytes: Uint8Array, at: number): void {
