@@ -65,24 +65,10 @@ export class ChangeWatch {
   async *changes(names: readonly string[] | undefined, signal: AbortSignal): AsyncIterable<readonly string[] | null> {
     const ends = AbortSignal.any([signal, this.#closing.signal]);
     const news = new News(names);
-    const leave = (): void => {
-      this.#unsubscribe(news);
-      news.end();
-      for (const wake of this.#waiting.splice(0)) wake();
-    };
-    ends.addEventListener("abort", leave);
-    try {
-      if (!ends.aborted) this.#subscribe(news);
-      // What is told first is that it listens.
-      while (!ends.aborted && !this.#isListening) await new Promise<void>((wake) => this.#waiting.push(wake));
-      while (!ends.aborted) {
-        const told = await news.next(ends);
-        if (!ends.aborted) yield told;
-      }
-    } finally {
-      ends.removeEventListener("abort", leave);
-      this.#unsubscribe(news);
-    }
+    yield* news.until(ends, {
+      begin: () => this.#listening(news, ends),
+      leave: () => this.#leave(news),
+    });
   }
 
   /** From now on: what came since the last telling is not to be had. That is told when it listens again. */
@@ -97,14 +83,17 @@ export class ChangeWatch {
     this.#stream?.destroy();
   }
 
-  #subscribe(news: News): void {
+  async #listening(news: News, ends: AbortSignal): Promise<void> {
     this.#watchers.add(news);
     if (!this.#isRunning) void this.#run();
+    // What is told first is that it listens.
+    while (!ends.aborted && !this.#isListening) await new Promise<void>((wake) => this.#waiting.push(wake));
   }
 
-  #unsubscribe(news: News): void {
+  #leave(news: News): void {
     this.#watchers.delete(news);
     if (this.#watchers.size === 0) this.#stream?.destroy();
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   get #isWanted(): boolean {

@@ -1,9 +1,11 @@
 /** One change: drafted from what is known, and made by one transaction on condition that it is still so. */
+
 import { RegistryError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
 import { entryIdOf } from "../../core/text/entry-id.js";
 import { later } from "../../core/timing.js";
 import { bootClockName } from "../machine/boot-clock.js";
+import { namesIn } from "../records/change-parts.js";
 import type { SnapshotContext } from "../records/snapshot.js";
 import type { Change, ChangePart } from "../store.js";
 import { Drafting } from "./drafting.js";
@@ -23,10 +25,6 @@ export interface Committed {
   readonly view: View;
   /** The key of what was there before. */
   readonly backup: string | undefined;
-}
-
-export function namesIn({ parts }: Change): readonly string[] {
-  return [...new Set(parts.flatMap((part) => (part.kind === "rename" ? [part.name, part.to] : [part.name])))];
 }
 
 /** Whether the change gives its holder something that must end with the holder's life. */

@@ -8,6 +8,7 @@ import { EntryDamage } from "../../core/text/entry-text.js";
 import type { Clock, MonotonicMs } from "../../core/timing.js";
 import { systemClock } from "../../platform/clock.js";
 import { Presence } from "../../platform/presence.js";
+import { namesIn } from "../records/change-parts.js";
 import type {
   Change,
   CommitResult,
@@ -118,8 +119,7 @@ export class JsonFileStore implements Store {
       const done = placing({ location: this.path }, () => applyChange(context, change));
       backedUpIn = work.keepBackup === null ? undefined : work;
       work.keepBackup ??= wantedBefore;
-      const names = change.parts.flatMap((part) => (part.kind === "rename" ? [part.name, part.to] : [part.name]));
-      const snapshots = new Map(names.map((name) => [name, this.#snapshot(work, name)]));
+      const snapshots = new Map(namesIn(change).map((name) => [name, this.#snapshot(work, name)]));
       return { kind: done ? "done" : "conflict", snapshots };
     });
     const backup = backedUpIn?.backupPath;

@@ -3,6 +3,7 @@ import { NameholdError } from "../../core/errors.js";
 import type { HistoryQuery, PastHold } from "../../core/history.js";
 import type { Loss, Snapshot } from "../../core/record.js";
 import type { Clock } from "../../core/timing.js";
+import { namesIn } from "../records/change-parts.js";
 import type { Change, CommitResult, ListFilter, Store, StoreCapabilities, WatchOptions } from "../store.js";
 import { Bell } from "./bell.js";
 import { MemoryState } from "./memory-state.js";
@@ -53,8 +54,7 @@ export class MemoryStore implements Store {
     this.#assertOpen();
     this.#holders.add(change.holder.instance);
     const done = this.#state.commit(change);
-    const names = change.parts.flatMap((part) => (part.kind === "rename" ? [part.name, part.to] : [part.name]));
-    const snapshots = new Map(names.map((name) => [name, this.#state.snapshot(name)]));
+    const snapshots = new Map(namesIn(change).map((name) => [name, this.#state.snapshot(name)]));
     return { kind: done ? "done" : "conflict", snapshots };
   }
 

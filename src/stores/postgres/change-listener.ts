@@ -49,22 +49,10 @@ export class ChangeListener {
   async *changes(names: readonly string[] | undefined, signal: AbortSignal): AsyncIterable<readonly string[] | null> {
     const ends = AbortSignal.any([signal, this.#closing.signal]);
     const news = new News(names);
-    const leave = (): void => {
-      this.#unsubscribe(news);
-      news.end();
-    };
-    // Not only when the reader comes back: he may have left for good.
-    ends.addEventListener("abort", leave);
-    try {
-      if (!ends.aborted) await this.#subscribe(news, names);
-      while (!ends.aborted) {
-        const told = await news.next(ends);
-        if (!ends.aborted) yield told;
-      }
-    } finally {
-      ends.removeEventListener("abort", leave);
-      this.#unsubscribe(news);
-    }
+    yield* news.until(ends, {
+      begin: () => this.#subscribe(news, names),
+      leave: () => this.#unsubscribe(news),
+    });
   }
 
   close(): void {

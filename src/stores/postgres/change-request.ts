@@ -1,5 +1,7 @@
 /** A draft that was accepted, as the function `commit` takes it (writing-sql.ts). */
+
 import { NameholdError } from "../../core/errors.js";
+import { namesIn } from "../records/change-parts.js";
 import type { Draft, QueueStep } from "../records/draft.js";
 import type { EntryRow, LockRow, Looked } from "../records/rows.js";
 import type { Change, ChangePart } from "../store.js";
@@ -24,11 +26,6 @@ export interface RequestBase {
   readonly uses: { readonly ids: readonly string[]; readonly told: unknown } | null;
   /** The recovery that is over, as this process has seen. */
   readonly recoveredUs: number | null;
-}
-
-/** Names that a change mentions: the answer shows each. */
-export function namesIn({ parts }: Change): readonly string[] {
-  return [...new Set(parts.flatMap((part) => (part.kind === "rename" ? [part.name, part.to] : [part.name])))];
 }
 
 export function changeRequest(draft: Draft, base: RequestBase): string {

@@ -1,10 +1,11 @@
 import { isNameholdError, RegistryError } from "../../core/errors.js";
 import { quoteName } from "../../core/name.js";
+import { namesIn } from "../records/change-parts.js";
 import { Draft } from "../records/draft.js";
 import type { EntryRow, Looked } from "../records/rows.js";
 import { judgeFormer } from "../records/snapshot.js";
 import type { Change } from "../store.js";
-import { changeRequest, namesIn } from "./change-request.js";
+import { changeRequest } from "./change-request.js";
 import { encodeText, keyOf, nameOf } from "./encoded-text.js";
 import type { Engine } from "./engine.js";
 import type { KnownNames } from "./known-names.js";

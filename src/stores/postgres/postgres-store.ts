@@ -7,12 +7,12 @@ import type { Loss, Snapshot } from "../../core/record.js";
 import { shellWord } from "../../core/shell-word.js";
 import { type Clock, later, type Timer } from "../../core/timing.js";
 import { systemClock } from "../../platform/clock.js";
+import { namesIn, needsLife } from "../records/change-parts.js";
 import type { Looked } from "../records/rows.js";
 import { type SnapshotContext, snapshotFrom } from "../records/snapshot.js";
 import type { Change, CommitResult, ListFilter, Store, StoreCapabilities, WatchOptions } from "../store.js";
 import { Beats, type Orphan } from "./beat.js";
 import { ChangeListener } from "./change-listener.js";
-import { namesIn } from "./change-request.js";
 import { ChangeWriter } from "./change-writer.js";
 import { registryCheck, serverCheck } from "./doctor.js";
 import { type Driver, loadDriver } from "./driver.js";
@@ -315,9 +315,4 @@ export class PostgresStore implements Store {
   #checkOpen(): void {
     if (this.#closing !== undefined) throw new NameholdError("closed", `The registry ${this.location} is closed.`);
   }
-}
-
-/** Whether the change gives its holder something that must end with the holder's process. */
-function needsLife({ parts }: Change): boolean {
-  return parts.some((part) => part.kind === "enqueue" || (part.kind === "put" && part.write.lock?.kind === "grant"));
 }

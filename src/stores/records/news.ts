@@ -1,3 +1,11 @@
+/** How a watcher is listened for. */
+export interface Listening {
+  /** From when it resolves, nothing is missed. */
+  readonly begin: () => Promise<void> | void;
+  /** May be called more than once. */
+  readonly leave: () => void;
+}
+
 /** What one watcher has not been told yet. */
 export class News {
   readonly names: ReadonlySet<string> | undefined;
@@ -21,13 +29,27 @@ export class News {
     this.#wake?.();
   }
 
-  /** Ends the waiting. */
-  end(): void {
-    this.#wake?.();
+  /** All that there is to tell, from the beginning of the listening until `ends` aborts. */
+  async *until(ends: AbortSignal, { begin, leave }: Listening): AsyncIterable<readonly string[] | null> {
+    const end = (): void => {
+      leave();
+      this.#wake?.();
+    };
+    // Not only when the reader comes back: he may have left for good.
+    ends.addEventListener("abort", end);
+    try {
+      if (!ends.aborted) await begin();
+      while (!ends.aborted) {
+        const told = await this.#next(ends);
+        if (!ends.aborted) yield told;
+      }
+    } finally {
+      ends.removeEventListener("abort", end);
+      leave();
+    }
   }
 
-  /** Waits until there is something to tell, or `ends`. */
-  async next(ends: AbortSignal): Promise<readonly string[] | null> {
+  async #next(ends: AbortSignal): Promise<readonly string[] | null> {
     while (!this.#isThere && !ends.aborted) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;

@@ -1,10 +1,11 @@
 import { probePresence } from "../../platform/presence-probe.js";
+import { namesIn } from "../records/change-parts.js";
 import { Draft, type Life } from "../records/draft.js";
 import type { OwnLocks } from "../records/own-locks.js";
 import type { Reading } from "../records/reading.js";
 import type { Looked } from "../records/rows.js";
 import { judgeFormer } from "../records/snapshot.js";
-import type { Change, ChangePart } from "../store.js";
+import type { Change } from "../store.js";
 import { fromSqlText } from "./sql-text.js";
 import type { Transaction } from "./transaction.js";
 import { writeDraft } from "./write-draft.js";
@@ -26,11 +27,6 @@ export interface Changer {
   readonly locks: OwnLocks | undefined;
 }
 
-/** Whether the change gives its holder something that must end with the holder's process. */
-export function needsLife({ parts }: Change): boolean {
-  return parts.some((part) => part.kind === "enqueue" || (part.kind === "put" && part.write.lock?.kind === "grant"));
-}
-
 /** Whether the change must be on the disk before it is told. @see docs/SPEC.md#G1 */
 export function changesIdentities({ parts }: Change): boolean {
   return parts.some(({ kind, ...part }) => {
@@ -44,7 +40,8 @@ export function changesIdentities({ parts }: Change): boolean {
  *
  * @throws NameholdError `invalid-input`, `already-exists`, and when a backup cannot be kept; then nothing was changed
  */
-export function applyChange(tx: Transaction, { holder, parts, tokenFloor }: Change, { life, locks }: Changer): Applied {
+export function applyChange(tx: Transaction, change: Change, { life, locks }: Changer): Applied {
+  const { holder, parts, tokenFloor } = change;
   const known = new Map<string, Looked>();
   const lookOnce = (name: string): Looked => {
     let looked = known.get(name);
@@ -54,8 +51,7 @@ export function applyChange(tx: Transaction, { holder, parts, tokenFloor }: Chan
     }
     return looked;
   };
-  const [only] = parts;
-  const names = parts.length === 1 && only !== undefined ? namesOf(only) : new Set(parts.flatMap(namesOf));
+  const names = namesIn(change);
   const { last, reading } = tx;
   const ownerOf = (id: string): string | undefined => {
     const [key] = tx.sql.nameOfId.get(id) ?? [];
@@ -81,10 +77,6 @@ export function applyChange(tx: Transaction, { holder, parts, tokenFloor }: Chan
   const written = writeDraft(tx, draft, { life, lookUp: lookOnce }, names);
   if (life !== null && locks !== undefined) noteLocks(tx, draft, { life, locks, lookUp: lookOnce });
   return { isDone: true, ...written, reading };
-}
-
-function namesOf(part: ChangePart): readonly string[] {
-  return part.kind === "rename" ? [part.name, part.to] : [part.name];
 }
 
 /** What the holder was granted, and what it gave up, so that its heartbeats need not ask. */

@@ -46,22 +46,10 @@ export class ChangeWatch {
   async *changes(names: readonly string[] | undefined, signal: AbortSignal): AsyncIterable<readonly string[] | null> {
     const ends = AbortSignal.any([signal, this.#closing.signal]);
     const news = new News(names);
-    const leave = (): void => {
-      this.#unsubscribe(news);
-      news.end();
-    };
-    // Not only when the reader comes back: he may have left for good.
-    ends.addEventListener("abort", leave);
-    try {
-      if (!ends.aborted) this.#subscribe(news);
-      while (!ends.aborted) {
-        const told = await news.next(ends);
-        if (!ends.aborted) yield told;
-      }
-    } finally {
-      ends.removeEventListener("abort", leave);
-      this.#unsubscribe(news);
-    }
+    yield* news.until(ends, {
+      begin: () => this.#subscribe(news),
+      leave: () => this.#unsubscribe(news),
+    });
   }
 
   /** Looks when those whose own write it was have had their answer. */
