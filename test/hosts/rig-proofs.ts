@@ -26,6 +26,12 @@ const AHEAD_AND_STOPPED: readonly PlannedFault[] = [
   { kind: "stop", atMs: 2_500 + STOPPED_MS, slot: 0, forMs: STOPPED_MS, thenKill: false },
 ];
 
+/**
+ * More than once: who happens to hold a name for long just then asks for nothing. Shorter than a TTL, and after the first
+ * time while the broken clients of that host are stopped, so that their own lies are not cut short.
+ */
+const ISOLATED_AT_MS = [1_000, 5_000, 9_000, 12_000] as const;
+
 export const RIG_MS = 3_500 + 2 * STOPPED_MS;
 
 /** The broken client is on the first, and another on the second. */
@@ -62,7 +68,7 @@ export const RIG_PROOFS: Readonly<Record<string, RigProof>> = {
   "a store that a partition does not stop": {
     clients: { isBesideNetwork: true },
     faults: [],
-    outages: [{ kind: "isolate", host: RIG_HOSTS[0], atMs: 1_000, forMs: 2_000 }],
+    outages: ISOLATED_AT_MS.map((atMs) => ({ kind: "isolate", host: RIG_HOSTS[0], atMs, forMs: 2_000 })),
     convictions: ["G2", "G11"],
   },
 };
