@@ -57,12 +57,12 @@ export class ManualClock implements Clock {
    */
   async advance(ms: number): Promise<void> {
     const end = later(this.#monotonic, ms);
-    await turnOfEventLoop();
+    await this.settleMoment();
     for (let timer = this.#firstDue(end); timer !== undefined; timer = this.#firstDue(end)) {
       this.#moveTo(timer.dueAt);
       timer.cancel();
       timer.callback();
-      await turnOfEventLoop();
+      await this.settleMoment();
     }
     this.#moveTo(end);
   }
@@ -75,6 +75,11 @@ export class ManualClock implements Clock {
   /** Steps the wall clock alone, as an operator or NTP does. */
   stepWall(ms: number): void {
     this.#wall = later(this.#wall, ms);
+  }
+
+  /** Lets come to its end what a moment has brought, before the next comes. */
+  protected async settleMoment(): Promise<void> {
+    await turnOfEventLoop();
   }
 
   #firstDue(end: MonotonicMs): PendingTimer | undefined {
