@@ -41,9 +41,12 @@ export class LabProcess {
   /** What went wrong in the background, and should not have. */
   readonly surprises: unknown[] = [];
   readonly #clock: PausableClock;
+  readonly #onGiven: (claim: Claim) => void;
   #hanging: Pause[] = [];
 
-  constructor(store: Store, clock: Clock) {
+  /** @param onGiven told of each claim that this process is given */
+  constructor(store: Store, clock: Clock, onGiven: (claim: Claim) => void) {
+    this.#onGiven = onGiven;
     this.#clock = new PausableClock(clock);
     this.faults = new FaultyStore(store);
     this.registry = new Registry("the model's", this.faults, new LockManager({ clock: this.#clock }));
@@ -88,6 +91,7 @@ export class LabProcess {
   async #claim(asked: Asked, waitMs: number): Promise<void> {
     try {
       const claim = await this.registry.claim(asked.name, { type: "node", waitMs, signal: asked.controller.signal });
+      this.#onGiven(claim);
       this.given.push({ claim, hasEnded: false });
       asked.answer = "given";
     } catch (error) {

@@ -38,6 +38,8 @@ export class ReferenceModel {
   /** Locks that were renamed away: their old names are kept until they are given up, or their holders are gone. */
   readonly #formers = new Map<string, ModelLock>();
   readonly #dead = new Set<string>();
+  /** Tokens of locks of which a claim was given. */
+  readonly #told = new Set<number>();
   readonly #highestToken = new Map<string, number>();
 
   /** Whether nobody alive has a right to the name. */
@@ -54,6 +56,11 @@ export class ReferenceModel {
   entryOf(id: string): (ModelEntry & { readonly name: string }) | undefined {
     for (const [name, entry] of this.entries) if (entry.id === id) return { ...entry, name };
     return undefined;
+  }
+
+  /** A claim with this token was given. */
+  told(token: number): void {
+    this.#told.add(token);
   }
 
   kill(instance: string): void {
@@ -133,7 +140,10 @@ export class ReferenceModel {
   }
 
   #grant(name: string, { id, lock }: ModelEntry, { holder, now, tokenOf }: DoneChange): ModelLock {
-    if (!this.isFree(name, now)) throw new Error(`G7: ${name} is taken from ${lock?.instance}, which is alive`);
+    // A lock of which no claim has come, since the reply was lost, is its own instance's to take anew.
+    const isOwnUntold = lock?.instance === holder.instance && !this.#told.has(lock.token);
+    if (!this.isFree(name, now) && !isOwnUntold)
+      throw new Error(`G7: ${name} is taken from ${lock?.instance}, which is alive`);
     const token = tokenOf(name);
     if (token === null || !Number.isSafeInteger(token))
       throw new Error(`G3: the grant of ${name} has the token ${token}`);

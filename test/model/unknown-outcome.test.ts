@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Version } from "../../src/core/record.js";
 import { modelHarnesses } from "./harnesses.js";
 import { World } from "./world.js";
 
@@ -81,5 +82,26 @@ describe.each(modelHarnesses)("over $name", (harness) => {
     await world.operator.registry.rename("arm", "hand", { force: true });
     commit.resume();
     await expect(world.check()).resolves.toBeUndefined();
+  });
+
+  it("a lock of which no claim has come is its own process's to take anew, and no other lock is [G3, G7]", async () => {
+    const one = world.process(0);
+    one.faults.failNext("commit", { kind: "drop-reply" });
+    const look = one.faults.pauseNext("before", "read");
+    one.claim("arm", 0);
+    await look.reached;
+    one.faults.failNext("read", { kind: "refuse", code: "unreachable" });
+    look.resume();
+    await world.check();
+    expect(one.given).toHaveLength(0);
+    const { token: untold } = world.model.lockOn("arm") ?? expect.fail("the lost grant should stand");
+    one.claim("arm", 0);
+    await world.check();
+    const claim = one.given[0]?.claim ?? expect.fail("the claim should be given");
+    expect(claim.token).toBeGreaterThan(untold);
+    const part = { kind: "put", name: "arm", expect: "1" as Version, write: { lock: { kind: "grant" } } } as const;
+    const change = { parts: [part], holder: one.registry.lockManager.holder, now: world.clock.monotonicMs() };
+    const grantAgain = () => world.model.done({ ...change, role: "process", tokenOf: () => claim.token + 1 });
+    expect(grantAgain).toThrow("G7: arm is taken");
   });
 });

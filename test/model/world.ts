@@ -115,7 +115,8 @@ export class World {
     const traffic = this.#traffic;
     const onViolation = (error: unknown): void => void this.#violations.push(error);
     const store = this.#fixture.connect();
-    const process = new LabProcess(new ObservedStore(store, { model, clock, traffic, role, onViolation }), clock);
+    const observed = new ObservedStore(store, { model, clock, traffic, role, onViolation });
+    const process = new LabProcess(observed, clock, ({ token }) => model.told(token));
     this.#stores.set(process, store);
     return process;
   }
